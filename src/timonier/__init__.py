@@ -1,0 +1,1 @@
+"""Timonier: a complete Kubernetes in Python."""

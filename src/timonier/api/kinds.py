@@ -1,0 +1,251 @@
+"""The table of kinds: routes, discovery, OpenAPI, RBAC names and storage keys all derive from these rows.
+
+A row says what a kind is called and what can be done with it. How it is defaulted and checked stands in
+`api.defaults` and `api.validation`, what `kubectl get` shows in `apiserver.tables`, each keyed by `Kind.id`.
+Source: the API reference of Kubernetes v1.37; only versions that it serves by default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
+CREATE_ONLY = ("create",)
+READ_ONLY = ("get", "list")
+
+
+@dataclass(frozen=True)
+class Subresource:
+    """A path below an object. `kind` is what it takes and gives where that is not the parent kind."""
+
+    name: str
+    verbs: tuple[str, ...]
+    group: str = ""
+    version: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind in one version. `plural` names it in paths and RBAC.
+
+    `storage` is the apiVersion in which its objects are stored: kinds that are views of one another share it.
+    """
+
+    group: str
+    version: str
+    kind: str
+    plural: str
+    namespaced: bool = True
+    short: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = STANDARD_VERBS
+    subresources: tuple[Subresource, ...] = ()
+    definition: str = ""
+    storage: str = ""
+
+    @cached_property
+    def apiVersion(self) -> str:
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @cached_property
+    def singular(self) -> str:
+        return self.kind.lower()
+
+    @cached_property
+    def resource(self) -> str:
+        """`deployments.apps`, `pods`: the kind's name in messages and storage keys."""
+        return f"{self.plural}.{self.group}" if self.group else self.plural
+
+    @cached_property
+    def id(self) -> str:
+        """`apps/v1/Deployment`, `v1/Pod`: the key of tables about kinds."""
+        return f"{self.apiVersion}/{self.kind}"
+
+    @cached_property
+    def list_kind(self) -> str:
+        return f"{self.kind}List"
+
+    @cached_property
+    def prefix(self) -> str:
+        """Where its objects lie in the store: `/deployments.apps/`."""
+        group = self.storage.rpartition("/")[0]
+        return f"/{self.plural}.{group}/" if group else f"/{self.plural}/"
+
+    def key(self, namespace: str, name: str) -> str:
+        """The storage key of an object: `/pods/default/web`, `/nodes/n1`."""
+        return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
+
+    def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:
+        """The URL path of the collection, of an object, or of its subresource."""
+        root = f"/apis/{self.group}/{self.version}" if self.group else f"/api/{self.version}"
+        within = f"/namespaces/{namespace}" if self.namespaced and namespace else ""
+        return root + within + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
+
+    def subresource(self, name: str) -> Subresource | None:
+        return next((sub for sub in self.subresources if sub.name == name), None)
+
+
+STATUS = Subresource("status", ("get", "patch", "update"))
+SCALE = Subresource("scale", ("get", "patch", "update"), "autoscaling", "v1", "Scale")
+PROXY_VERBS = ("create", "delete", "get", "patch", "update")
+POD_SUBRESOURCES = (
+    Subresource("attach", ("create", "get"), "", "v1", "PodAttachOptions"),
+    Subresource("binding", ("create",), "", "v1", "Binding"),
+    Subresource("ephemeralcontainers", ("get", "patch", "update")),
+    Subresource("eviction", ("create",), "policy", "v1", "Eviction"),
+    Subresource("exec", ("create", "get"), "", "v1", "PodExecOptions"),
+    Subresource("log", ("get",)),
+    Subresource("portforward", ("create", "get"), "", "v1", "PodPortForwardOptions"),
+    Subresource("proxy", PROXY_VERBS, "", "v1", "PodProxyOptions"),
+    Subresource("resize", ("get", "patch", "update")),
+    STATUS,
+)
+
+
+PACKAGES = {
+    "apiextensions.k8s.io": "apiextensions-apiserver.pkg.apis.apiextensions",
+    "apiregistration.k8s.io": "kube-aggregator.pkg.apis.apiregistration",
+    "flowcontrol.apiserver.k8s.io": "api.flowcontrol",
+    "rbac.authorization.k8s.io": "api.rbac",
+}
+"""Where the schema keeps the definitions of groups whose package is not simply the group's first label."""
+
+
+def kind(apiVersion: str, name: str, plural: str, *, namespaced: bool = True, short: str = "", categories: str = "",
+         verbs: tuple[str, ...] = STANDARD_VERBS, subresources: tuple[Subresource, ...] = (),
+         storage: str = "") -> Kind:
+    """A row of the table; `short` and `categories` are separated by blanks, `storage` is the stored apiVersion if another."""
+    group, _, version = apiVersion.rpartition("/")
+    package = PACKAGES.get(group, f"api.{group.split('.')[0] or 'core'}")
+    return Kind(group, version, name, plural, namespaced=namespaced, short=tuple(short.split()),
+                categories=tuple(categories.split()), verbs=verbs, subresources=subresources,
+                definition=f"io.k8s.{package}.{version}.{name}", storage=storage or apiVersion)
+
+
+CORE = [
+    kind("v1", "Binding", "bindings", verbs=CREATE_ONLY),
+    kind("v1", "ComponentStatus", "componentstatuses", namespaced=False, short="cs", verbs=READ_ONLY),
+    kind("v1", "ConfigMap", "configmaps", short="cm"),
+    kind("v1", "Endpoints", "endpoints", short="ep"),
+    kind("v1", "Event", "events", short="ev"),
+    kind("v1", "LimitRange", "limitranges", short="limits"),
+    kind("v1", "Namespace", "namespaces", namespaced=False, short="ns",
+         verbs=tuple(verb for verb in STANDARD_VERBS if verb != "deletecollection"),
+         subresources=(Subresource("finalize", ("update",)), STATUS)),
+    kind("v1", "Node", "nodes", namespaced=False, short="no",
+         subresources=(Subresource("proxy", PROXY_VERBS, "", "v1", "NodeProxyOptions"), STATUS)),
+    kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", short="pvc", subresources=(STATUS,)),
+    kind("v1", "PersistentVolume", "persistentvolumes", namespaced=False, short="pv", subresources=(STATUS,)),
+    kind("v1", "Pod", "pods", short="po", categories="all", subresources=POD_SUBRESOURCES),
+    kind("v1", "PodTemplate", "podtemplates"),
+    kind("v1", "ReplicationController", "replicationcontrollers", short="rc", categories="all",
+         subresources=(SCALE, STATUS)),
+    kind("v1", "ResourceQuota", "resourcequotas", short="quota", subresources=(STATUS,)),
+    kind("v1", "Secret", "secrets"),
+    kind("v1", "ServiceAccount", "serviceaccounts", short="sa",
+         subresources=(Subresource("token", ("create",), "authentication.k8s.io", "v1", "TokenRequest"),)),
+    kind("v1", "Service", "services", short="svc", categories="all",
+         subresources=(Subresource("proxy", PROXY_VERBS, "", "v1", "ServiceProxyOptions"), STATUS)),
+]
+
+WORKLOADS = [
+    kind("apps/v1", "ControllerRevision", "controllerrevisions"),
+    kind("apps/v1", "DaemonSet", "daemonsets", short="ds", categories="all", subresources=(STATUS,)),
+    kind("apps/v1", "Deployment", "deployments", short="deploy", categories="all", subresources=(SCALE, STATUS)),
+    kind("apps/v1", "ReplicaSet", "replicasets", short="rs", categories="all", subresources=(SCALE, STATUS)),
+    kind("apps/v1", "StatefulSet", "statefulsets", short="sts", categories="all", subresources=(SCALE, STATUS)),
+    kind("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", short="hpa", categories="all",
+         subresources=(STATUS,), storage="autoscaling/v2"),
+    kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", short="hpa", categories="all",
+         subresources=(STATUS,)),
+    kind("batch/v1", "CronJob", "cronjobs", short="cj", categories="all", subresources=(STATUS,)),
+    kind("batch/v1", "Job", "jobs", categories="all", subresources=(STATUS,)),
+    kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", short="pdb", subresources=(STATUS,)),
+    kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False, short="pc"),
+]
+
+NETWORK = [
+    kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
+    kind("networking.k8s.io/v1", "Ingress", "ingresses", short="ing", subresources=(STATUS,)),
+    kind("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False),
+    kind("networking.k8s.io/v1", "IPAddress", "ipaddresses", namespaced=False, short="ip"),
+    kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", short="netpol"),
+    kind("networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", namespaced=False, subresources=(STATUS,)),
+]
+
+STORAGE = [
+    kind("storage.k8s.io/v1", "CSIDriver", "csidrivers", namespaced=False),
+    kind("storage.k8s.io/v1", "CSINode", "csinodes", namespaced=False),
+    kind("storage.k8s.io/v1", "CSIStorageCapacity", "csistoragecapacities"),
+    kind("storage.k8s.io/v1", "StorageClass", "storageclasses", namespaced=False, short="sc"),
+    kind("storage.k8s.io/v1", "VolumeAttachment", "volumeattachments", namespaced=False, subresources=(STATUS,)),
+    kind("storage.k8s.io/v1", "VolumeAttributesClass", "volumeattributesclasses", namespaced=False, short="vac"),
+]
+
+DEVICES = [
+    kind("resource.k8s.io/v1", "DeviceClass", "deviceclasses", namespaced=False),
+    kind("resource.k8s.io/v1", "DeviceTaintRule", "devicetaintrules", namespaced=False, subresources=(STATUS,)),
+    kind("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", subresources=(STATUS,)),
+    kind("resource.k8s.io/v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
+    kind("resource.k8s.io/v1", "ResourceSlice", "resourceslices", namespaced=False),
+]
+
+ACCESS = [
+    kind("authentication.k8s.io/v1", "SelfSubjectReview", "selfsubjectreviews", namespaced=False, verbs=CREATE_ONLY),
+    kind("authentication.k8s.io/v1", "TokenReview", "tokenreviews", namespaced=False, verbs=CREATE_ONLY),
+    kind("authorization.k8s.io/v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", verbs=CREATE_ONLY),
+    kind("authorization.k8s.io/v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", namespaced=False,
+         verbs=CREATE_ONLY),
+    kind("authorization.k8s.io/v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", namespaced=False,
+         verbs=CREATE_ONLY),
+    kind("authorization.k8s.io/v1", "SubjectAccessReview", "subjectaccessreviews", namespaced=False,
+         verbs=CREATE_ONLY),
+    kind("certificates.k8s.io/v1", "CertificateSigningRequest", "certificatesigningrequests", namespaced=False,
+         short="csr", subresources=(Subresource("approval", ("get", "patch", "update")), STATUS)),
+    kind("certificates.k8s.io/v1", "ClusterTrustBundle", "clustertrustbundles", namespaced=False),
+    kind("certificates.k8s.io/v1", "PodCertificateRequest", "podcertificaterequests", subresources=(STATUS,)),
+    kind("rbac.authorization.k8s.io/v1", "ClusterRole", "clusterroles", namespaced=False),
+    kind("rbac.authorization.k8s.io/v1", "ClusterRoleBinding", "clusterrolebindings", namespaced=False),
+    kind("rbac.authorization.k8s.io/v1", "Role", "roles"),
+    kind("rbac.authorization.k8s.io/v1", "RoleBinding", "rolebindings"),
+]
+
+CLUSTER = [
+    kind("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False,
+         categories="api-extensions"),
+    kind("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings",
+         namespaced=False, categories="api-extensions"),
+    kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
+         namespaced=False, categories="api-extensions"),
+    kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies",
+         namespaced=False, categories="api-extensions", subresources=(STATUS,)),
+    kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings",
+         namespaced=False, categories="api-extensions"),
+    kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
+         namespaced=False, categories="api-extensions"),
+    kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False,
+         short="crd crds", categories="api-extensions", subresources=(STATUS,)),
+    kind("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False, categories="api-extensions",
+         subresources=(STATUS,)),
+    kind("coordination.k8s.io/v1", "Lease", "leases"),
+    kind("events.k8s.io/v1", "Event", "events", short="ev", storage="v1"),
+    kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "flowschemas", namespaced=False, subresources=(STATUS,)),
+    kind("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration", "prioritylevelconfigurations",
+         namespaced=False, subresources=(STATUS,)),
+    kind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", namespaced=False),
+    kind("storagemigration.k8s.io/v1", "StorageVersionMigration", "storageversionmigrations", namespaced=False,
+         short="svm", subresources=(STATUS,)),
+]
+
+KINDS: tuple[Kind, ...] = (*CORE, *WORKLOADS, *NETWORK, *STORAGE, *DEVICES, *ACCESS, *CLUSTER)
+"""Every built-in kind that is served."""
+
+BY_ID = {row.id: row for row in KINDS}
+BY_PATH = {(row.group, row.version, row.plural): row for row in KINDS}
+
+
+def find(apiVersion: str, name: str) -> Kind | None:
+    """The row of an object's `apiVersion` and `kind`, where it is built in."""
+    return BY_ID.get(f"{apiVersion}/{name}")

@@ -1,0 +1,39 @@
+"""What a long-lived process does once: its event loop, its garbage collector, its end on a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from collections.abc import Coroutine
+from typing import Any
+
+GC_THRESHOLD = 50_000
+"""With Python's default of 700, decoding a list of 5,000 pods spent two thirds of its time collecting nothing."""
+
+
+def run_forever(main: Coroutine[Any, Any, None]) -> None:
+    """Run a role until it returns or the process is asked to end (SIGTERM, SIGINT), which cancels it."""
+    import uvloop
+
+    gc.set_threshold(GC_THRESHOLD, 20, 20)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(until_signalled(main))
+
+
+async def until_signalled(main: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.ensure_future(main)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not task.cancelled():
+            raise
+
+
+def freeze() -> None:
+    """Call once a role has started: what start-up made is never looked at by the collector again."""
+    gc.collect()
+    gc.freeze()
