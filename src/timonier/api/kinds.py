@@ -116,7 +116,7 @@ PACKAGES = {
 def kind(apiVersion: str, name: str, plural: str, *, namespaced: bool = True, short: str = "", categories: str = "",
          verbs: tuple[str, ...] = STANDARD_VERBS, subresources: tuple[Subresource, ...] = (),
          storage: str = "") -> Kind:
-    """A row of the table; `short` and `categories` are separated by blanks, `storage` is the stored apiVersion if another."""
+    """A row of the table; `short` and `categories` are separated by blanks, `storage` is the stored apiVersion."""
     group, _, version = apiVersion.rpartition("/")
     package = PACKAGES.get(group, f"api.{group.split('.')[0] or 'core'}")
     return Kind(group, version, name, plural, namespaced=namespaced, short=tuple(short.split()),
