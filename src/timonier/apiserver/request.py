@@ -1,0 +1,213 @@
+"""What one HTTP request asks for, parsed once: who, what verb, which object.
+
+The rules by which a path becomes a verb, a resource and a name are those of Kubernetes's RequestInfo; authorisation,
+admission and the verbs all read them from here. Nothing in this module looks at objects or at the store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from timonier.api.kinds import BY_PATH, Kind
+
+Object = dict[str, Any]
+"""An API object as the server handles it: plain JSON values."""
+
+ANONYMOUS = "system:anonymous"
+AUTHENTICATED_GROUP, UNAUTHENTICATED_GROUP, MASTERS_GROUP = (
+    "system:authenticated", "system:unauthenticated", "system:masters")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """Who asks. `extra` holds what the authenticator adds, such as the pod that a token is bound to."""
+
+    name: str
+    uid: str = ""
+    groups: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+SERVER = User("system:apiserver", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
+"""The identity under which the API server itself writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestInfo:
+    """A path and method, taken apart. For paths outside /api and /apis, `is_resource` is false and `verb` the method."""
+
+    is_resource: bool
+    path: str
+    verb: str
+    prefix: str = ""
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    rest: tuple[str, ...] = ()
+    """Path segments below the subresource, as the proxy subresources have them."""
+
+    @property
+    def kind(self) -> Kind | None:
+        """The row of the resource, where it is a built-in one."""
+        return BY_PATH.get((self.group, self.version, self.resource))
+
+
+class Warner(Protocol):
+    """Takes a warning that the user gets as a `Warning` header."""
+
+    def __call__(self, text: str) -> None: ...
+
+
+def unheard(text: str) -> None:
+    """The warner of requests that nobody reads the headers of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What authorisation and admission decide upon.
+
+    `operation` (CREATE, UPDATE, DELETE, CONNECT), `options` and `dry_run` matter to admission alone; `path` to
+    authorisation of requests that are not for resources.
+    """
+
+    user: User
+    verb: str
+    is_resource: bool = True
+    group: str = ""
+    version: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+    kind: Kind | None = None
+    operation: str = ""
+    options: Object = field(default_factory=dict)
+    dry_run: bool = False
+    warn: Warner = unheard
+
+
+@dataclass(slots=True)
+class Request:
+    """One request on its way through the server.
+
+    Header names are lower-case; where a header or a query parameter is repeated, headers keep the last value and
+    `query` all of them. `body` is complete. `user` is set by authentication, before anything else reads it.
+    """
+
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    info: RequestInfo
+    body: bytes = b""
+    user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))  # noqa: RUF009 - frozen
+    peer_certificate: bytes | None = None
+    """The client's certificate (DER), verified against the cluster's CA; None where it sent none."""
+    client: str = ""
+    """The address that the request came from."""
+    audit_id: str = ""
+    warnings: list[str] = field(default_factory=list)
+    take_over: Callable[[], Any] | None = None
+    """Hands out the connection (`kit.serve.Taken`) to a stream that outlives request and response."""
+
+    @property
+    def kind(self) -> Kind | None:
+        return self.info.kind
+
+    @property
+    def verb(self) -> str:
+        return self.info.verb
+
+    @property
+    def namespace(self) -> str:
+        return self.info.namespace
+
+    @property
+    def name(self) -> str:
+        return self.info.name
+
+    @property
+    def subresource(self) -> str:
+        return self.info.subresource
+
+    def parameter(self, name: str, default: str = "") -> str:
+        """The first value of a query parameter."""
+        values = self.query.get(name)
+        return values[0] if values else default
+
+    def flag(self, name: str) -> bool:
+        """A boolean query parameter, read as Kubernetes does: present and neither `0` nor `false` is true."""
+        values = self.query.get(name)
+        return bool(values) and values[0].lower() not in ("0", "false") if values else False
+
+    def warn(self, text: str) -> None:
+        """Have a `Warning` header in the answer, once."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def attributes(self, *, operation: str = "", **changes: Any) -> Attributes:
+        """This request as authorisation and admission see it."""
+        info = self.info
+        values: dict[str, Any] = {
+            "user": self.user, "verb": info.verb, "is_resource": info.is_resource, "group": info.group,
+            "version": info.version, "resource": info.resource, "subresource": info.subresource,
+            "namespace": info.namespace, "name": info.name, "path": info.path, "kind": info.kind,
+            "operation": operation, "dry_run": "All" in self.query.get("dryRun", ()), "warn": self.warn}
+        return Attributes(**(values | changes))
+
+
+METHOD_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
+
+
+def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo:
+    """Take a path apart as Kubernetes's RequestInfoFactory does.
+
+    `/api/v1/namespaces/x` is the namespace x (and its namespace is x too); `/api/v1/namespaces/x/pods` are pods in it.
+    """
+    parts = [part for part in path.split("/") if part]
+    foreign = RequestInfo(False, path, method.lower())
+    if not parts or parts[0] not in ("api", "apis"):
+        return foreign
+    prefix, group = parts[0], ""
+    if prefix == "apis":
+        if len(parts) < 4:
+            return foreign
+        group = parts[1]
+        parts = parts[1:]
+    elif len(parts) < 3:
+        return foreign
+    version, parts = parts[1], parts[2:]
+    deprecated_watch = parts[0] == "watch" and len(parts) > 1
+    if deprecated_watch:
+        parts = parts[1:]
+    namespace = ""
+    if parts[0] == "namespaces" and len(parts) > 1:
+        namespace = parts[1]
+        if len(parts) > 2 and parts[2] not in NAMESPACE_SUBRESOURCES:
+            parts = parts[2:]
+    resource, name, subresource = (*parts, "", "", "")[:3]
+    verb = METHOD_VERBS.get(method, method.lower())
+    if not name:
+        verb = collection_verb(verb, query)
+    if deprecated_watch and method == "GET":
+        verb = "watch"
+    return RequestInfo(True, path, verb, prefix, group, version, resource, subresource, namespace, name,
+                       tuple(parts[3:]))
+
+
+def collection_verb(verb: str, query: Mapping[str, list[str]]) -> str:
+    if verb == "get":
+        return "watch" if truth(query, "watch") else "list"
+    return "deletecollection" if verb == "delete" else verb
+
+
+def truth(query: Mapping[str, list[str]], name: str) -> bool:
+    values = query.get(name)
+    return bool(values) and values[0].lower() not in ("0", "false") if values else False

@@ -1,0 +1,79 @@
+"""The HTTP server: HTTP/1.1 over TLS on httptools, with an ASGI application above and the transport within reach.
+
+`serve(app, sockets, ssl)` runs until it is cancelled. Two things go beyond ASGI, in `scope["extensions"]["timonier"]`
+(an `Exchange`): `peer_certificate`, and `take_over()`, by which a stream leaves HTTP behind and gets the connection.
+
+Headers and a body that is sent at once leave in one write, so in one TLS record. What happens on one connection stands
+in `kit.exchange`; here are the listening sockets, the limits that hold for all connections, and the end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl as tls
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from socket import socket
+
+from timonier.kit.exchange import App, Connection, Exchange, Hub, Limits, Taken
+
+__all__ = ["App", "Exchange", "Limits", "Taken", "serve", "server_context"]
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 5.0
+BACKLOG = 1024
+HANDSHAKE_SECONDS = 10.0
+
+
+def server_context(certificate: Path, key: Path, clients: Path | None = None) -> tls.SSLContext:
+    """TLS for a server: its certificate, and the CA whose client certificates are welcome but not required."""
+    context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
+    context.minimum_version = tls.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    context.set_alpn_protocols(["http/1.1"])
+    if clients is not None:
+        context.load_verify_locations(clients)
+        context.verify_mode = tls.CERT_OPTIONAL
+    return context
+
+
+async def serve(app: App, sockets: Sequence[socket], ssl: tls.SSLContext | None = None, *,
+                limits: Limits | None = None, started: asyncio.Event | None = None) -> None:
+    """Answer on listening sockets until cancelled, then let requests end, streams say goodbye, and close.
+
+    `started` is set once connections are accepted. The sockets are closed on return.
+    """
+    loop = asyncio.get_running_loop()
+    hub = Hub(app, loop, limits or Limits())
+    servers = [await loop.create_server(lambda: Connection(hub), sock=sock, ssl=ssl, backlog=BACKLOG,
+                                        ssl_handshake_timeout=HANDSHAKE_SECONDS if ssl else None)
+               for sock in sockets]
+    if started is not None:
+        started.set()
+    try:
+        while True:
+            await asyncio.sleep(SWEEP_SECONDS)
+            hub.sweep(loop.time())
+    finally:
+        for server in servers:
+            server.close()
+        await wind_down(hub)
+
+
+async def wind_down(hub: Hub) -> None:
+    """Close what is idle, tell streams to end, wait a bounded time for the rest, then cut."""
+    hub.wind_down()
+    if hub.tasks:
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait(hub.tasks, timeout=hub.limits.grace_seconds)
+    late = [task for task in hub.tasks if not task.done()]
+    for task in late:
+        task.cancel()
+    if late:
+        log.warning("requests cut at shutdown", extra={"count": len(late)})
+        await asyncio.wait(late, timeout=1.0)
+    for connection in list(hub.connections):
+        connection.transport.close()
