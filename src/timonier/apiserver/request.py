@@ -36,7 +36,7 @@ SERVER = User("system:apiserver", groups=(MASTERS_GROUP, AUTHENTICATED_GROUP))
 
 @dataclass(frozen=True, slots=True)
 class RequestInfo:
-    """A path and method, taken apart. For paths outside /api and /apis, `is_resource` is false and `verb` the method."""
+    """A path and method, taken apart. Outside /api and /apis, `is_resource` is false and `verb` is the method."""
 
     is_resource: bool
     path: str
@@ -106,7 +106,7 @@ class Request:
     headers: dict[str, str]
     info: RequestInfo
     body: bytes = b""
-    user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))  # noqa: RUF009 - frozen
+    user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
     peer_certificate: bytes | None = None
     """The client's certificate (DER), verified against the cluster's CA; None where it sent none."""
     client: str = ""

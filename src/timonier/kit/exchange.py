@@ -228,7 +228,7 @@ class Connection(asyncio.Protocol):
 
     def refuse(self, status: int, text: bytes) -> None:
         """Answer what is not HTTP, or too much of it, as Go's server does, and hang up."""
-        if self.open and self.current is None or status == 431:
+        if self.open and self.current is None:
             self.transport.write(STATUS_LINES[status] + b"content-type: text/plain; charset=utf-8\r\n"
                                  b"connection: close\r\n\r\n" + text)
         self.transport.close()
@@ -405,9 +405,7 @@ class Exchange:
         lines = [STATUS_LINES.get(start["status"]) or b"HTTP/1.1 %d \r\n" % start["status"]]
         measured = False
         for name, value in start.get("headers", ()):
-            if b"\r" in value or b"\n" in value:
-                value = value.replace(b"\r", b" ").replace(b"\n", b" ")
-            lines += (name, b": ", value, b"\r\n")
+            lines += (name, b": ", value.translate(None, b"\r\n"), b"\r\n")
             measured = measured or name == b"content-length"
         if not measured and start["status"] not in BODYLESS:
             if length is not None:
