@@ -1,0 +1,60 @@
+"""Objects as bytes: how they are encoded for the store, and how resourceVersion gets into them on the way out.
+
+An object is encoded once, when it is written: JSON that starts with kind, apiVersion and metadata, without a
+resourceVersion, since that is the revision of the write and not known before it. Reading splices it in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from timonier.api.kinds import Kind
+
+Object = dict[str, Any]
+
+METADATA = b'"metadata":{'
+LEADING = ("kind", "apiVersion", "metadata")
+
+
+def head(kind: Kind) -> bytes:
+    """How every stored object of a kind begins."""
+    return b'{"kind":"%b","apiVersion":"%b","metadata":{' % (kind.kind.encode(), kind.storage.encode())
+
+
+def encode(obj: Object) -> bytes:
+    """An object for the store. Its resourceVersion and selfLink, where it has them, are left out."""
+    metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "selfLink")}
+    rest = {key: value for key, value in obj.items() if key not in LEADING}
+    return orjson.dumps({"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata} | rest)
+
+
+def splice(value: bytes, revision: int) -> bytes:
+    """The stored bytes with resourceVersion as the first field of metadata.
+
+    Metadata is never empty (it has a name) and is the first object inside, so its place is the first `"metadata":{`.
+    """
+    at = value.index(METADATA) + len(METADATA)
+    return b'%b"resourceVersion":"%d",%b' % (value[:at], revision, value[at:])
+
+
+def decode(value: bytes) -> Object:
+    obj: Object = orjson.loads(value)
+    return obj
+
+
+def read(value: bytes, revision: int) -> Object:
+    """The object of stored bytes, with its resourceVersion."""
+    obj = decode(value)
+    obj["metadata"]["resourceVersion"] = str(revision)
+    return obj
+
+
+def metadata_of(obj: Object) -> Object:
+    """An object's metadata, made where it has none."""
+    found = obj.get("metadata")
+    if found is None:
+        found = obj["metadata"] = {}
+    metadata: Object = found
+    return metadata

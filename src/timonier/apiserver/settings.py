@@ -1,0 +1,81 @@
+"""What the API server is told: where it listens, with which keys, over which store, and how much it may hold."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServerSettings:
+    """Run the API server: the one place where all parts of a cluster meet."""
+
+    tls_cert_file: Path
+    """Serving certificate (PEM), with the names and addresses under which clients reach the server."""
+    tls_private_key_file: Path
+    """Key of the serving certificate (PEM)."""
+    client_ca_file: Path
+    """CA that signs client certificates and the kubelets' serving certificates (PEM)."""
+    service_account_key_file: Path
+    """Key that signs and verifies service-account tokens (PEM)."""
+    advertise_address: str
+    """Address under which pods and nodes reach the server; the endpoint of Service `kubernetes`."""
+
+    store: str = "memory:"
+    """Where objects are kept: `sqlite:///PATH`, or `memory:`, which forgets when the process ends."""
+    encryption_key_file: Path | None = None
+    """Key (32 bytes) that encrypts Secrets in the store; without it they are stored in the clear."""
+
+    bind_address: tuple[str, ...] = ("127.0.0.1",)
+    """Address to listen on; may be given several times."""
+    secure_port: int = 6443
+    """Port to listen on, at every bind address."""
+
+    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
+    """Issuer of service-account tokens, and their default audience."""
+    kubelet_client_certificate: Path | None = None
+    """Certificate with which the server calls kubelets (PEM), for logs, exec, attach and port-forward."""
+    kubelet_client_key: Path | None = None
+    """Key of the kubelet client certificate (PEM)."""
+
+    service_cluster_ip_range: str = "10.96.0.0/16"
+    """Addresses of Services; the first is that of Service `kubernetes`."""
+    service_node_port_range: str = "30000-32767"
+    """Ports of Services of type NodePort and LoadBalancer, both ends included."""
+
+    watch_history: int = 10_000
+    """Changes of each kind that are kept in memory for watches that resume."""
+    watch_buffer: int = 8 * 1024 * 1024
+    """Bytes that may wait for a slow watcher; one that falls further behind is disconnected."""
+    watch_bookmark_seconds: float = 60.0
+    """Between two bookmarks of a watch that asked for them."""
+    min_request_timeout: int = 1800
+    """Seconds after which a watch that named no timeout ends, at the earliest; at the latest after twice that."""
+    compaction_seconds: float = 300.0
+    """Between two compactions of the store; each forgets history older than one interval."""
+    max_request_bytes: int = 3 * 1024 * 1024
+    """Largest request body."""
+
+    def __post_init__(self) -> None:
+        if not self.store.startswith(("sqlite:///", "memory:")):
+            raise ValueError(f"--store {self.store}: must be sqlite:///PATH or memory:")
+        network = ipaddress.ip_network(self.service_cluster_ip_range)
+        if network.num_addresses < 16:
+            raise ValueError(f"--service-cluster-ip-range {self.service_cluster_ip_range}: too small for a cluster")
+        ipaddress.ip_address(self.advertise_address)
+        first, last = self.node_ports
+        if not 1 <= first <= last <= 65535:
+            raise ValueError(f"--service-node-port-range {self.service_node_port_range}: must be FIRST-LAST")
+        if not 0 <= self.secure_port <= 65535:
+            raise ValueError(f"--secure-port {self.secure_port}: must be a port")
+        if (self.kubelet_client_certificate is None) != (self.kubelet_client_key is None):
+            raise ValueError("--kubelet-client-certificate and --kubelet-client-key go together")
+
+    @property
+    def node_ports(self) -> tuple[int, int]:
+        """First and last port of the node port range."""
+        first, _, last = self.service_node_port_range.partition("-")
+        if not first.isdigit() or not last.isdigit():
+            raise ValueError(f"--service-node-port-range {self.service_node_port_range}: must be FIRST-LAST")
+        return int(first), int(last)
