@@ -1,0 +1,43 @@
+"""An answer of unknown length on a taken-over connection: headers, then chunks at the client's pace, then its end.
+
+For streams that last (a followed log), where the answer has to stop when the client is gone though nothing is being
+written: `Taken.ended` says so, which ASGI does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from timonier.kit.streaming.relay import Duplex
+
+
+class ChunkedAnswer:
+    """One HTTP/1.1 answer in chunks. The connection is closed after it."""
+
+    def __init__(self, connection: Duplex) -> None:
+        self._connection = connection
+        self._begun = False
+
+    @property
+    def begun(self) -> bool:
+        return self._begun
+
+    async def begin(self, status: int, headers: Mapping[str, str]) -> None:
+        """Send the status and headers."""
+        self._begun = True
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Transfer-Encoding: chunked", "Connection: close"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        self._connection.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
+        await self._connection.drain()
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece and wait until the client keeps up."""
+        if data:
+            self._connection.write(b"%x\r\n%b\r\n" % (len(data), data))
+            await self._connection.drain()
+
+    def end(self) -> None:
+        """The answer is complete; without this, the client sees it broken off."""
+        self._connection.write(b"0\r\n\r\n")
+        self._connection.close()
