@@ -194,8 +194,8 @@ class Connections:
     """A pool of connections that share TLS settings and limits.
 
     `ssl` is used for https; `server_name` is verified instead of the host of the URL. `timeout` bounds a whole
-    exchange unless the request says `within` how many seconds to answer; streams are bounded until their head has arrived, then by
-    `read_timeout` between chunks where one is given.
+    exchange unless the request says `within` how many seconds to answer; streams are bounded until their head has
+    arrived, then by `read_timeout` between chunks where one is given.
     """
 
     def __init__(self, ssl: tls.SSLContext | None = None, *, server_name: str | None = None,
