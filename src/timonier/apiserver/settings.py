@@ -56,6 +56,8 @@ class ApiServerSettings:
     """Between two compactions of the store; each forgets history older than one interval."""
     max_request_bytes: int = 3 * 1024 * 1024
     """Largest request body."""
+    log_level: str = "info"
+    """Least level that is logged: debug, info, warning or error."""
 
     def __post_init__(self) -> None:
         if not self.store.startswith(("sqlite:///", "memory:")):

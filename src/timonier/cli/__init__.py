@@ -1,0 +1,1 @@
+"""Commands that talk to an API server and need no cluster on this machine."""

@@ -35,11 +35,16 @@ def tracking() -> Path:
     return next(found[name] for name in TRACKING if name in found)
 
 
-def join(group: str) -> None:
-    """Move this process, and so all that it starts, into a group of the tracking hierarchy."""
+def make(group: str) -> Path:
+    """A group's directory in the tracking hierarchy; a process joins by writing its pid to `cgroup.procs` there."""
     path = tracking() / group.strip("/")
     path.mkdir(parents=True, exist_ok=True)
-    (path / "cgroup.procs").write_text(str(os.getpid()))
+    return path
+
+
+def join(group: str) -> None:
+    """Move this process, and so all that it starts, into a group."""
+    (make(group) / "cgroup.procs").write_text(str(os.getpid()))
 
 
 def members(group: str) -> set[int]:

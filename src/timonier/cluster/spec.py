@@ -49,6 +49,8 @@ class ClusterSpec:
     service_cidr: str = "10.96.0.0/16"
     pod_cidr: str = "10.244.0.0/16"
     domain: str = "cluster.local"
+    stopped: tuple[str, ...] = ()
+    """Names of nodes that were stopped on purpose, and stay so until they are started."""
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):
@@ -150,7 +152,8 @@ def load(name: str) -> ClusterSpec | None:
         raise ClusterError(f"{name!r} is not a cluster name")
     file = STATE / name / "cluster.json"
     try:
-        return ClusterSpec(**json.loads(file.read_text()))
+        fields = json.loads(file.read_text())
+        return ClusterSpec(**fields | {"stopped": tuple(fields.get("stopped", ()))})
     except FileNotFoundError:
         return None
     except (ValueError, TypeError) as error:

@@ -1,0 +1,5 @@
+"""`python -m timonier`."""
+
+from timonier.main import command
+
+command()

@@ -1,0 +1,43 @@
+"""The pause image, in every node's containerd; no registry is asked."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from timonier.cluster import containerd
+from timonier.cluster.spec import ClusterError, ClusterSpec, NodeSpec
+from timonier.cluster.steps.step import Context
+
+
+class LoadPauseImage:
+    title = "Loading the pause image"
+
+    def do(self, context: Context) -> None:
+        nodes = [node for node in context.spec.all_nodes if node.name not in context.spec.stopped]
+        with tempfile.NamedTemporaryFile(suffix=".tar") as file, ThreadPoolExecutor(8) as pool:
+            file.write(containerd.pause_archive())
+            file.flush()
+            for _ in pool.map(lambda node: load(context, node, Path(file.name)), nodes):
+                continue
+
+    def undo(self, context: Context) -> None:
+        """Images lie in the state folder and go with it."""
+
+
+def load(context: Context, node: NodeSpec, file: Path) -> None:
+    wait_for_containerd(context.spec, node, context.timeout)
+    if containerd.PAUSE_IMAGE not in containerd.ctr(context.spec, node, "images", "list", "--quiet").splitlines():
+        containerd.load(context.spec, node, file)
+
+
+def wait_for_containerd(spec: ClusterSpec, node: NodeSpec, timeout: float) -> None:
+    """Return once a node's containerd takes connections. Raises ClusterError after `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not spec.containerd_socket(node).exists():
+        if time.monotonic() > deadline:
+            raise ClusterError(f"containerd of {node.name} did not start within {timeout:.0f} s; see why: "
+                               f"timonier logs --name {spec.name} containerd-{node.name}")
+        time.sleep(0.01)

@@ -1,0 +1,108 @@
+"""The composition root: every command of `timonier`, and every role of a cluster as a process of its own.
+
+Commands and roles are imported only when they run, so that each carries only what it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+VERBS = {
+    "start": "timonier.cluster.verbs.start",
+    "stop": "timonier.cluster.verbs.stop",
+    "delete": "timonier.cluster.verbs.delete",
+    "status": "timonier.cluster.verbs.status",
+    "node": "timonier.cluster.verbs.node",
+    "image": "timonier.cluster.verbs.image",
+    "logs": "timonier.cluster.verbs.logs",
+    "kubectl": "timonier.cli.verbs.kubectl",
+    "demo": "timonier.cluster.verbs.demo",
+    "version": "timonier.cli.verbs.version",
+}
+"""A command's module has a docstring for its help, `arguments(parser)`, and `run(args) -> exit code`."""
+
+ROLES = {
+    "apiserver": ("timonier.apiserver.settings:ApiServerSettings", "timonier.apiserver.server:run"),
+    "manager": ("timonier.manager:ManagerSettings", "timonier.manager:run"),
+    "controllers": ("timonier.controllers.settings:ControllerSettings", "timonier.controllers.run:run"),
+    "scheduler": ("timonier.scheduler.settings:SchedulerSettings", "timonier.scheduler.run:run"),
+    "agent": ("timonier.node.settings:NodeSettings", "timonier.node.agent:run"),
+}
+"""Settings, and the coroutine that runs a role with them until it is cancelled."""
+
+PASSED_ON = frozenset({"kubectl"})
+"""Commands whose arguments belong to another program, flags included."""
+
+
+def command() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; returns its exit code."""
+    name = arguments[0] if arguments else ""
+    if name in ROLES:
+        return run_role(name, arguments[1:])
+    if name == "supervise":
+        from timonier.cluster import supervisor
+        from timonier.kit import logs
+
+        logs.configure()
+        supervisor.run(arguments[1])
+        return 0
+    return run_verb(name, arguments)
+
+
+def run_role(name: str, arguments: Sequence[str]) -> int:
+    from timonier.kit import logs, process
+    from timonier.kit.settings import parse
+
+    settings_path, main_path = ROLES[name]
+    settings: Any = parse(attribute(settings_path), arguments, program=f"timonier {name}")
+    logs.configure(settings.log_level)
+    process.run_forever(attribute(main_path)(settings))
+    return 0
+
+
+def run_verb(name: str, arguments: Sequence[str]) -> int:
+    """Parse and run a command; what a user can do something about is said in one line, without a traceback."""
+    from timonier.api.errors import ApiError
+    from timonier.cluster.spec import ClusterError
+
+    parser = argparse.ArgumentParser(prog="timonier", description="Kubernetes in Python: whole clusters in seconds.",
+                                     epilog="Roles, for clusters of several machines: " + ", ".join(ROLES))
+    commands = parser.add_subparsers(dest="verb", metavar="COMMAND", required=True)
+    chosen: dict[str, ModuleType] = {}
+    for verb, path in VERBS.items():
+        if verb == name:
+            module = chosen[verb] = import_module(path)
+            own = commands.add_parser(verb, help=summary(module), description=module.__doc__,
+                                      add_help=verb not in PASSED_ON, prefix_chars="\0" if verb in PASSED_ON else "-")
+            module.arguments(own)
+        elif name not in VERBS:
+            commands.add_parser(verb, help=summary(import_module(path)))
+    args = parser.parse_args(arguments)
+    try:
+        return int(chosen[args.verb].run(args))
+    except (ClusterError, ApiError) as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def summary(module: ModuleType) -> str:
+    """The first line of a command's docstring, without its name."""
+    line = (module.__doc__ or "").strip().splitlines()[0]
+    return line.partition(": ")[2] or line
+
+
+def attribute(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(import_module(module), name)
