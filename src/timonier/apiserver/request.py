@@ -85,6 +85,8 @@ class Attributes:
     namespace: str = ""
     name: str = ""
     path: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
+    """What the field selector of a list or watch demands exactly, such as `spec.nodeName`."""
     kind: Kind | None = None
     operation: str = ""
     options: Object = field(default_factory=dict)
@@ -152,16 +154,25 @@ class Request:
             self.warnings.append(text)
 
     def attributes(self, *, operation: str = "", **changes: Any) -> Attributes:
-        """This request as authorisation and admission see it."""
+        """This request as authorisation and admission see it: a list of one name counts as asking for that name."""
         info = self.info
+        fields = demanded(self.parameter("fieldSelector")) if info.verb in SELECTING_VERBS else {}
         values: dict[str, Any] = {
             "user": self.user, "verb": info.verb, "is_resource": info.is_resource, "group": info.group,
             "version": info.version, "resource": info.resource, "subresource": info.subresource,
-            "namespace": info.namespace, "name": info.name, "path": info.path, "kind": info.kind,
-            "operation": operation, "dry_run": "All" in self.query.get("dryRun", ()), "warn": self.warn}
+            "namespace": info.namespace, "name": info.name or fields.get("metadata.name", ""), "path": info.path,
+            "fields": fields, "kind": info.kind, "operation": operation,
+            "dry_run": "All" in self.query.get("dryRun", ()), "warn": self.warn}
         return Attributes(**(values | changes))
 
 
+def demanded(selector: str) -> dict[str, str]:
+    """The fields that a selector (`spec.nodeName=n1,status.phase!=Failed`) ties to one value, with that value."""
+    clauses = (clause.replace("==", "=").partition("=") for clause in selector.split(",") if "!=" not in clause)
+    return {name.strip(): value.strip() for name, sign, value in clauses if sign}
+
+
+SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
 METHOD_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 

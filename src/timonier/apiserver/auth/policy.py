@@ -157,7 +157,7 @@ ROLES: dict[str, str] = {
         list,watch discovery.k8s.io endpointslices
         READ networking.k8s.io servicecidrs""",
     "system:cluster-dns": """
-        READ core endpoints services pods namespaces nodes
+        READ core endpoints services namespaces nodes
         READ discovery.k8s.io endpointslices""",
     "system:kube-dns": "list,watch core endpoints services",
     "system:kube-aggregator": "READ core endpoints services",
@@ -342,9 +342,9 @@ NAMESPACE_ROLES: dict[tuple[str, str], str] = {
 }
 """Roles by namespace and name."""
 
-MANAGER, SCHEDULER, PROXY, DNS = (
+MANAGER, SCHEDULER, PROXY, DNS, NODES = (
     "User system:kube-controller-manager", "User system:kube-scheduler", "User system:kube-proxy",
-    "User system:cluster-dns")
+    "User system:cluster-dns", "Group system:nodes")
 
 BINDINGS: dict[str, tuple[str, ...]] = {
     "cluster-admin": ("Group system:masters",),
@@ -353,18 +353,20 @@ BINDINGS: dict[str, tuple[str, ...]] = {
     "system:basic-user": ("Group system:authenticated",),
     "system:public-info-viewer": ("Group system:authenticated", "Group system:unauthenticated"),
     "system:service-account-issuer-discovery": ("Group system:serviceaccounts",),
-    "system:node-proxier": (PROXY,),
+    "system:node-proxier": (PROXY, NODES),
     "system:kube-controller-manager": (MANAGER,),
     "system:kube-scheduler": (SCHEDULER,),
     "system:volume-scheduler": (SCHEDULER,),
     "system:kubelet-api-admin": ("User kube-apiserver-kubelet-client",),
-    "system:cluster-dns": (DNS,),
+    "system:cluster-dns": (DNS, NODES),
     "system:kube-dns": ("ServiceAccount kube-dns",),
     "system:node": (),
 }
 """ClusterRoleBindings: each binds the ClusterRole of its own name. Service accounts are those of kube-system.
 
-`system:node` has no subjects: nodes get their rights from the Node authoriser, which looks at each object.
+`system:node` has no subjects: nodes get their rights from the Node authoriser, which looks at each object. Each node
+runs its own proxy and DNS with its own identity, so nodes have the rights of those; which EndpointSlices a node may
+write is for the NodeRestriction plugin to say.
 """
 
 NAMESPACE_BINDINGS: dict[tuple[str, str], tuple[str, ...]] = {
@@ -372,7 +374,7 @@ NAMESPACE_BINDINGS: dict[tuple[str, str], tuple[str, ...]] = {
     ("kube-system", "system::leader-locking-kube-controller-manager"):
         (MANAGER, "ServiceAccount kube-controller-manager"),
     ("kube-system", "system::leader-locking-kube-scheduler"): (SCHEDULER, "ServiceAccount kube-scheduler"),
-    ("kube-system", "system:cluster-dns"): (DNS,),
+    ("kube-system", "system:cluster-dns"): (DNS, NODES),
 }
 """RoleBindings by namespace and name; each binds the Role of its name, but for the one that `ROLE_OF` knows."""
 

@@ -1,8 +1,8 @@
 """Role-based access control: who may do what, from Roles, ClusterRoles and their bindings.
 
 The index is kept by subject and namespace as roles and bindings change, so that a decision looks only at the bindings
-of the user and of each of its groups, and costs microseconds. Who may *give* rights stands in `escalation`, the roles that
-a new cluster has in `policy`, roles made of roles in `aggregation`.
+of the user and of each of its groups, and costs microseconds. Who may *give* rights stands in `escalation`, the roles
+that a new cluster has in `policy`, roles made of roles in `aggregation`.
 Source: Kubernetes documentation, "Using RBAC Authorization".
 """
 

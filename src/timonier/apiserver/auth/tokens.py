@@ -1,0 +1,174 @@
+"""Service-account tokens: what they claim, how they are signed, and what a signature is worth.
+
+A token says: this is service account X of namespace Y, for audience Z, until then, as long as the pod that it is bound
+to exists. This module signs and reads such statements, purely; whether the objects that they name still exist is
+checked by `authenticate`, and who may ask for one by `subresources.token`.
+Source: KEP-1205 (bound service account tokens), RFC 7515, RFC 7517.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+from joserfc import jwk, jws
+from joserfc.errors import JoseError
+
+from timonier.apiserver.auth.rbac import service_account
+from timonier.kit.clock import Seconds, Time
+
+PRIVATE_CLAIMS = "kubernetes.io"
+EC_ALGORITHMS = {256: "ES256", 384: "ES384", 521: "ES512"}
+LONGEST_TOKEN = 16 * 1024
+"""Characters; what is longer is not a token of ours."""
+
+
+class BadToken(Exception):
+    """The token proves nothing. The text is for the log; the client learns only that it is unauthorized."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """An object that a token lives and dies with: `pod`, `secret` or `node`."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a token of ours says."""
+
+    namespace: str
+    account: str
+    uid: str
+    audiences: tuple[str, ...]
+    expires: Time
+    issued: Time
+    id: str
+    bound: tuple[Bound, ...] = ()
+
+    @property
+    def user_name(self) -> str:
+        return service_account(self.namespace, self.account)
+
+    def to_dict(self, issuer: str) -> dict[str, Any]:
+        """The JSON claims, with whole seconds, as kube-apiserver writes them."""
+        private: dict[str, Any] = {"namespace": self.namespace,
+                                   "serviceaccount": {"name": self.account, "uid": self.uid}}
+        private |= {bound.kind: {"name": bound.name, "uid": bound.uid} for bound in self.bound}
+        return {"aud": list(self.audiences), "exp": int(self.expires), "iat": int(self.issued), "iss": issuer,
+                "jti": self.id, PRIVATE_CLAIMS: private, "nbf": int(self.issued), "sub": self.user_name}
+
+
+def new_claims(namespace: str, account: str, uid: str, *, audiences: Sequence[str], seconds: Seconds, now: Time,
+               bound: Sequence[Bound] = ()) -> Claims:
+    return Claims(namespace, account, uid, tuple(audiences), now + seconds, now, str(uuid.uuid4()), tuple(bound))
+
+
+def read_claims(claims: Mapping[str, Any], *, issuer: str, now: Time) -> Claims:
+    """The claims of a token whose signature was good. Raises BadToken where they are not ours, or not now."""
+    try:
+        private = claims[PRIVATE_CLAIMS]
+        account = private["serviceaccount"]
+        audience = claims.get("aud", [])
+        bound = tuple(Bound(kind, private[kind]["name"], private[kind]["uid"])
+                      for kind in ("pod", "secret", "node") if private.get(kind))
+        read = Claims(private["namespace"], account["name"], account["uid"],
+                      (audience,) if isinstance(audience, str) else tuple(audience), float(claims["exp"]),
+                      float(claims.get("nbf", 0)), str(claims.get("jti", "")), bound)
+        if claims["iss"] != issuer or claims["sub"] != read.user_name:
+            raise BadToken("issuer or subject is not that of a service account of this cluster")
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise BadToken("claims are not those of a service-account token") from error
+    check_time(read, now)
+    return read
+
+
+def check_time(claims: Claims, now: Time) -> None:
+    """Raise BadToken outside the time in which the token holds."""
+    if now >= claims.expires:
+        raise BadToken("service account token has expired")
+    if now + 1 < claims.issued:
+        raise BadToken("service account token is not valid yet")
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The key that signs, and the public keys that are believed: its own first, older ones behind it."""
+
+    key: jwk.RSAKey | jwk.ECKey = field(repr=False)
+    algorithm: str
+    kid: str
+    public: Mapping[str, tuple[jwk.RSAKey | jwk.ECKey, str]]
+    """Public keys and their algorithms, by key id."""
+
+    @classmethod
+    def from_pem(cls, *pems: bytes) -> Keyring:
+        """From private keys in PEM (RSA, or EC on a NIST curve): the first signs. Raises ValueError."""
+        keys = [(*import_key(pem), pem) for pem in pems]
+        public = {kid: (key, algorithm) for key, algorithm, kid, _ in keys}
+        key, algorithm, kid, _ = keys[0]
+        return cls(key, algorithm, kid, public)
+
+    @classmethod
+    def from_file(cls, path: Path) -> Keyring:
+        return cls.from_pem(path.read_bytes())
+
+    def sign(self, claims: Claims, issuer: str) -> str:
+        protected = {"alg": self.algorithm, "kid": self.kid}
+        return jws.serialize_compact(protected, orjson.dumps(claims.to_dict(issuer)), self.key, [self.algorithm])
+
+    def verify(self, token: str) -> dict[str, Any]:
+        """The claims of a token that one of the keys signed. Raises BadToken.
+
+        The algorithm is that of the key, never what the token says it is.
+        """
+        if len(token) > LONGEST_TOKEN:
+            raise BadToken("too long")
+        try:
+            kid = jws.extract_compact(token.encode("ascii")).headers().get("kid")
+            known = self.public.get(kid) if isinstance(kid, str) else None
+            if known is None:
+                raise BadToken("signed by a key that is not ours")
+            claims = orjson.loads(jws.deserialize_compact(token, known[0], [known[1]]).payload)
+        except (JoseError, ValueError, TypeError, KeyError) as error:
+            raise BadToken("not a token, or its signature is wrong") from error
+        if not isinstance(claims, dict):
+            raise BadToken("claims are not an object")
+        return claims
+
+    def jwks(self) -> dict[str, Any]:
+        """The public keys as a JSON Web Key Set, by which others verify our tokens."""
+        return {"keys": [{"use": "sig", "kty": key.key_type, "kid": kid, "alg": algorithm,
+                          **{name: value for name, value in key.as_dict(private=False).items()
+                             if name in ("n", "e", "crv", "x", "y")}}
+                         for kid, (key, algorithm) in self.public.items()]}
+
+
+def import_key(pem: bytes) -> tuple[jwk.RSAKey | jwk.ECKey, str, str]:
+    """A private key, the algorithm that it signs with, and its id: the hash of its public half."""
+    private = load_pem_private_key(pem, None)
+    if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
+        raise ValueError("a service-account key must be an RSA key or an EC key")
+    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    kid = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+    if isinstance(private, RSAPrivateKey):
+        return jwk.RSAKey.import_key(pem), "RS256", kid
+    return jwk.ECKey.import_key(pem), EC_ALGORITHMS[private.key_size], kid
+
+
+def openid_configuration(issuer: str, jwks_uri: str, algorithms: Sequence[str]) -> dict[str, Any]:
+    """The OpenID Connect discovery document of the issuer."""
+    return {"issuer": issuer, "jwks_uri": jwks_uri, "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": list(algorithms)}
