@@ -12,13 +12,16 @@ from timonier.kit.clock import Time
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORMAT = re.compile(r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|[+-]\d\d:\d\d)", re.ASCII)
 LAYOUT = "2006-01-02T15:04:05Z07:00"
+LAYOUT_PARTS = ((r"\d{4}", "2006"), ("-", "-"), (r"\d\d", "01"), ("-", "-"), (r"\d\d", "02"), ("T", "T"),
+                (r"\d\d", "15"), (":", ":"), (r"\d\d", "04"), (":", ":"), (r"\d\d([.,]\d+)?", "05"),
+                (r"Z|[+-]\d\d:\d\d", "Z07:00"))
 
 
 def parse(text: str) -> Time:
     """The moment that an RFC 3339 text names, any offset, any number of decimals. Raises ValueError."""
     found = FORMAT.fullmatch(text)
     if not found:
-        raise ValueError(f'parsing time "{text}" as "{LAYOUT}": cannot parse "{text}" as "{LAYOUT}"')
+        raise ValueError(complaint(text))
     *parts, fraction, zone = found.groups()
     try:
         moment = datetime(*map(int, parts), tzinfo=UTC)  # type: ignore[misc,arg-type]
@@ -26,6 +29,17 @@ def parse(text: str) -> Time:
         raise ValueError(f'parsing time "{text}": {out_of_range(parts)} out of range') from None
     seconds = (moment - EPOCH) / timedelta(seconds=1) - offset(zone)
     return seconds + (int(fraction) / 10 ** len(fraction) if fraction else 0.0)
+
+
+def complaint(text: str) -> str:
+    """Go's sentence about a text that is no moment: what is left of it, and the part that was expected there."""
+    rest = text
+    for pattern, part in LAYOUT_PARTS:
+        found = re.match(pattern, rest, re.ASCII)
+        if not found:
+            return f'parsing time "{text}" as "{LAYOUT}": cannot parse "{rest}" as "{part}"'
+        rest = rest[found.end():]
+    return f'parsing time "{text}": extra text: "{rest}"'
 
 
 def offset(zone: str) -> int:

@@ -1,8 +1,9 @@
 """Strategic merge patch: maps merge, and lists merge by key where the schema says so.
 
 Directives: `$patch` (replace, delete, merge), `$retainKeys`, `$setElementOrder/<list>` and
-`$deleteFromPrimitiveList/<list>`. Where an element that a patch adds lands among those that were there follows Kubernetes:
-before them, unless the patch says otherwise. Source: Kubernetes community, "Strategic Merge Patch"; "Bug fix for strategic merge patch ordering".
+`$deleteFromPrimitiveList/<list>`. An element that a patch adds comes to stand before those that were there, as in
+Kubernetes, unless the patch says otherwise.
+Source: Kubernetes community, "Strategic Merge Patch", "Bug fix for strategic merge patch ordering".
 """
 
 from __future__ import annotations

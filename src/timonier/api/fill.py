@@ -1,0 +1,119 @@
+"""What Go writes although nobody said it: zero values of required fields, and structs that are never absent.
+
+A store holds what the API server answers, so `fill` comes last, after validation: a missing `name` is first refused as
+missing. Empty lists are `[]` where Go would write `null`, which some clients refuse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from timonier.api.schema import Schema, definition, definitions
+
+CORE, APPS, NETWORKING = "io.k8s.api.core.v1.", "io.k8s.api.apps.v1.", "io.k8s.api.networking.v1."
+
+PRESENT: dict[str, tuple[str, ...]] = {
+    CORE + "Container": ("resources",),
+    CORE + "EphemeralContainer": ("resources",),
+    CORE + "ContainerStatus": ("state", "lastState"),
+    CORE + "PersistentVolumeClaimSpec": ("resources",),
+    CORE + "ServiceStatus": ("loadBalancer",),
+    CORE + "NodeStatus": ("daemonEndpoints", "nodeInfo"),
+    CORE + "Event": ("source", "reportingComponent", "reportingInstance"),
+    APPS + "DeploymentSpec": ("strategy",),
+    APPS + "DaemonSetSpec": ("updateStrategy",),
+    APPS + "StatefulSetSpec": ("updateStrategy",),
+    APPS + "StatefulSetStatus": ("availableReplicas",),
+    NETWORKING + "IngressStatus": ("loadBalancer",),
+}
+"""Fields that Go writes always, of which the schema does not know: they count as optional there."""
+
+STRUCTS = frozenset({"metadata", "spec", "status"})
+"""Objects of these names are never pointers in Go."""
+
+ZEROS: dict[str, Callable[[], Any]] = {"string": str, "boolean": bool, "integer": int, "number": int, "array": list,
+                                       "object": dict}
+Filler = Callable[[Any], None]
+
+
+def fill(obj: dict[str, Any], name: str) -> None:
+    """Write out, in place, what an object of that definition is never without."""
+    filler = filler_of(name)
+    if filler:
+        filler(obj)
+
+
+@cache
+def filler_of(name: str) -> Filler | None:
+    """What fills objects of a definition, or None where neither they nor what is in them needs it."""
+    if name not in needing():
+        return None
+    node = definition(name)
+    zeros = [(field, zero) for field, child in node.get("properties", {}).items()
+             if (zero := zero_of(name, field, child, node))]
+    below = [(field, descend) for field, child in node.get("properties", {}).items()
+             if (descend := descender(child))]
+
+    def filler(obj: dict[str, Any]) -> None:
+        for field, zero in zeros:
+            if field not in obj:
+                obj[field] = zero()
+        for field, descend in below:
+            if field in obj:
+                descend(obj[field])
+    return filler
+
+
+def zero_of(name: str, field: str, child: Schema, owner: Schema) -> Callable[[], Any] | None:
+    """What an absent field is written as; None where it stays absent."""
+    target = definition(child["$ref"]) if "$ref" in child else child
+    struct = "properties" in target or target.get("type") == "object"
+    if field in owner.get("required", ()) or field in PRESENT.get(name, ()) or ("$ref" in child and struct
+                                                                                and field in STRUCTS):
+        match target.get("format"):
+            case "date-time":
+                return None  # Go writes null, which says no more than absence
+            case "quantity":
+                return lambda: "0"
+            case "int-or-string":
+                return int
+        return ZEROS.get(target.get("type", ""))
+    return None
+
+
+def descender(node: Schema) -> Filler | None:
+    """How to fill what lies in a field: an object, or the objects in a list or map."""
+    if "$ref" in node:
+        name = node["$ref"]
+        return (lambda value: fill(value, name)) if name in needing() else None
+    inner = node.get("items") or node.get("additionalProperties")
+    below = descender(inner) if inner else None
+    if not below:
+        return None
+
+    def descend(values: Any) -> None:
+        for value in values if isinstance(values, list) else values.values():
+            below(value)
+    return descend
+
+
+@cache
+def needing() -> frozenset[str]:
+    """The definitions that need filling: a fixed point, since definitions contain one another and themselves."""
+    needed = {name for name, node in definitions().items()
+              if any(zero_of(name, field, child, node) for field, child in node.get("properties", {}).items())}
+    uses = {name: set(references(node)) for name, node in definitions().items()}
+    while more := {name for name, used in uses.items() if name not in needed and used & needed}:
+        needed |= more
+    return frozenset(needed)
+
+
+def references(node: Schema) -> list[str]:
+    """Every definition that a node mentions."""
+    if "$ref" in node:
+        return [node["$ref"]]
+    children = [*node.get("properties", {}).values(), *(node[key] for key in ("items", "additionalProperties")
+                                                        if key in node)]
+    return [name for child in children for name in references(child)]
