@@ -39,10 +39,18 @@ def call(spec: ClusterSpec, action: Callable[[Client], Awaitable[T]], *, limit: 
 
 async def until_ready(client: Client) -> None:
     """Return once the API server says that it is ready."""
-    while True:
+
+    async def answers() -> bool:
         try:
             await client.raw("GET", "/readyz", accept="*/*", attempts=1)
         except (HttpError, ApiError, OSError):
-            await asyncio.sleep(PAUSE)
-        else:
-            return
+            return False
+        return True
+
+    await until(answers)
+
+
+async def until(condition: Callable[[], Awaitable[object]]) -> None:
+    """Look again and again until a condition holds. Its limit is that of the call around it."""
+    while not await condition():
+        await asyncio.sleep(PAUSE)

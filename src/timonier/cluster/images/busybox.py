@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from timonier.cluster.images.archive import File, Image
 from timonier.cluster.spec import ClusterError
 
 BUSYBOX = Path("/bin/busybox")
+PT_INTERP = 3
 ACCOUNTS = {
     "/etc/passwd": File(b"root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n"),
     "/etc/group": File(b"root:x:0:\nnogroup:x:65534:\n"),
@@ -31,10 +33,16 @@ def program() -> bytes:
         content = BUSYBOX.read_bytes()
     except FileNotFoundError as error:
         raise ClusterError(f"{BUSYBOX} is missing; install it with: apt-get install busybox-static") from error
-    if b"ld-linux" in content or b"ld-musl" in content:
+    if needs_loader(content):
         raise ClusterError(f"{BUSYBOX} needs libraries that an image would not have; install the static one with: "
                            "apt-get install busybox-static")
     return content
+
+
+def needs_loader(elf: bytes) -> bool:
+    """Whether a 64-bit ELF executable names an interpreter (PT_INTERP), which loads its libraries."""
+    headers_at, size, count = struct.unpack_from("<Q", elf, 32)[0], *struct.unpack_from("<HH", elf, 54)
+    return any(struct.unpack_from("<I", elf, headers_at + size * number)[0] == PT_INTERP for number in range(count))
 
 
 def applets() -> list[str]:

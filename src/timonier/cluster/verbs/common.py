@@ -6,8 +6,11 @@ import argparse
 import sys
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 from timonier.cluster.spec import ClusterError, ClusterSpec, load
+
+T = TypeVar("T")
 
 DEFAULT = ClusterSpec.__dataclass_fields__["name"].default
 
@@ -28,17 +31,16 @@ def say(text: str = "") -> None:
     print(text, flush=True)  # noqa: T201
 
 
-def step(title: str, action: Callable[[], None]) -> float:
-    """Run one step, showing its title while it works and its time when it is done. Returns seconds."""
+def step(title: str, action: Callable[[], T]) -> T:
+    """Run one step, showing its title while it works and its time when it is done. Returns what the step does."""
     lively = sys.stdout.isatty()
     if lively:
         print(f"  … {title}", end="", flush=True)  # noqa: T201
     begin = time.monotonic()
     try:
-        action()
+        result = action()
     except BaseException:
         say(f"\r  ✗ {title}" if lively else f"  ✗ {title}")
         raise
-    seconds = time.monotonic() - begin
-    say(("\r" if lively else "") + f"  ✓ {title:<42} {seconds:6.2f} s")
-    return seconds
+    say(("\r" if lively else "") + f"  ✓ {title:<50} {time.monotonic() - begin:6.2f} s")
+    return result
