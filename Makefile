@@ -1,3 +1,59 @@
-VENV := .venv
-requirements.lock: pyproject.toml
-	$(VENV)/bin/uv pip compile --quiet --group dev pyproject.toml --generate-hashes --python-version 3.11 --output-file $@
+# Everything a person does with a checkout. Each target installs what it needs and says what that is.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
+NAME   ?= timonier
+
+RUN_PACKAGES  := python3-venv containerd runc containernetworking-plugins libnftables1 nftables iproute2 util-linux \
+                 busybox-static
+TEST_PACKAGES := etcd-server
+
+.PHONY: run test test-unit check bench clean install packages test-packages lock
+
+run: install packages  ## a cluster, a web application on it, and a look at how it heals
+	$(SUDO) $(BIN)/timonier start --name $(NAME)
+	$(SUDO) $(BIN)/timonier demo --name $(NAME)
+
+test: install packages test-packages  ## everything, with real containers and packets; coverage of the pure parts
+	$(BIN)/pytest -q -n 2 -m "not machine" --cov --cov-report=
+	$(BIN)/coverage report --include='*/api/*,*/store/*,*/reconcile/*,*/controllers/*,*/scheduler/*' --skip-covered
+	$(SUDO) $(BIN)/pytest -q -m machine
+
+test-unit: install  ## what needs no root, no containers and no namespaces
+	$(BIN)/pytest -q -n auto -m "not machine"
+
+check: install  ## style, types, layers, lock
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/uv pip compile --quiet --group dev pyproject.toml --generate-hashes --python-version 3.11 \
+	    --no-header --output-file requirements.lock && git diff --exit-code --stat requirements.lock
+
+bench: install packages test-packages  ## every figure beside its floor or its peer, from this machine and this run
+	$(SUDO) $(BIN)/python -m bench
+
+install: $(VENV)/installed
+
+$(VENV)/installed: requirements.lock pyproject.toml $(wildcard generate/*.py) $(wildcard src/timonier/node/cri/*.proto)
+	@echo "Installing Timonier and its Python packages in $(VENV)"
+	@test -x $(BIN)/uv || { $(PYTHON) -m venv --clear $(VENV) 2>/dev/null || \
+	    { $(MAKE) --no-print-directory packages && $(PYTHON) -m venv --clear $(VENV); }; $(BIN)/pip install --quiet uv; }
+	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	@touch $@
+
+packages:
+	@./scripts/debian-packages $(RUN_PACKAGES)
+
+test-packages:
+	@./scripts/debian-packages $(TEST_PACKAGES)
+
+lock:  ## resolve the dependencies anew
+	$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml --generate-hashes --python-version 3.11 \
+	    --no-header --output-file requirements.lock
+
+clean:  ## remove every cluster on this machine, and what was installed in the checkout
+	-test -x $(BIN)/timonier && $(SUDO) $(BIN)/timonier delete --all
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage

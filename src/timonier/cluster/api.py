@@ -52,5 +52,5 @@ async def until_ready(client: Client) -> None:
 
 async def until(condition: Callable[[], Awaitable[object]]) -> None:
     """Look again and again until a condition holds. Its limit is that of the call around it."""
-    while not await condition():
+    while not await condition():  # noqa: ASYNC110 - nothing tells us when it holds
         await asyncio.sleep(PAUSE)
