@@ -1,8 +1,7 @@
 """ClusterRoles made of ClusterRoles: the rules of a role with an aggregationRule are those of the roles it selects.
 
-The server itself keeps them: after each write of a ClusterRole it looks which aggregated roles ought to read differently
-now, and writes those. (Kubernetes has a controller do this; here decisions and stored rules never disagree for longer
-than one write.)
+The server itself keeps them: after each write of a ClusterRole it looks which aggregated roles ought to read
+differently now, and writes those. (Kubernetes has a controller do this; here no other process is needed for it.)
 """
 
 from __future__ import annotations

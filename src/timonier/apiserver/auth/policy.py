@@ -426,8 +426,8 @@ def objects() -> Iterator[Object]:
 
 
 def sources(target: str) -> list[str]:
-    """The plain roles that end up in an aggregated one, directly or through another."""
-    direct = [name for name, to in AGGREGATES_TO.items() if to == target]
+    """The plain roles that end up in an aggregated one, directly or through another, as `auth.aggregation` has them."""
+    direct = sorted(name for name, to in AGGREGATES_TO.items() if to == target)
     return [plain for name in direct for plain in (sources(AGGREGATED[name]) if name in AGGREGATED else [name])]
 
 
