@@ -30,6 +30,9 @@ PRESENT: dict[str, tuple[str, ...]] = {
 }
 """Fields that Go writes always, of which the schema does not know: they count as optional there."""
 
+FORMER_NAMES = {CORE + "PodSpec": ("serviceAccount", "serviceAccountName")}
+"""Fields that repeat another one under the name that it had: admission sets the new one, Go writes both."""
+
 STRUCTS = frozenset({"metadata", "spec", "status"})
 """Objects of these names are never pointers in Go."""
 
@@ -56,7 +59,11 @@ def filler_of(name: str) -> Filler | None:
     below = [(field, descend) for field, child in node.get("properties", {}).items()
              if (descend := descender(child))]
 
+    former, present = FORMER_NAMES.get(name, ("", ""))
+
     def filler(obj: dict[str, Any]) -> None:
+        if present and obj.get(present):
+            obj[former] = obj[present]
         for field, zero in zeros:
             if field not in obj:
                 obj[field] = zero()
