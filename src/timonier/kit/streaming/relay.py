@@ -70,9 +70,14 @@ class Link:
         self._writer.transport.abort()
 
 
-async def relay(one: Duplex, other: Duplex, *, idle: Seconds = IDLE_SECONDS) -> None:
+Until = asyncio.Future[None] | None
+"""A moment at which to stop although both sides go on, such as `Taken.ended`."""
+
+
+async def relay(one: Duplex, other: Duplex, *, idle: Seconds = IDLE_SECONDS, until: Until = None) -> None:
     """Copy both ways until either side ends or nothing moved for `idle`; both are closed on return."""
-    await both_ways(one, other, lambda data: Moved(to_other=data), lambda data: Moved(to_one=data), idle=idle)
+    await both_ways(one, other, lambda data: Moved(to_other=data), lambda data: Moved(to_one=data), idle=idle,
+                    until=until)
 
 
 class Moved(NamedTuple):
@@ -87,7 +92,7 @@ Translate = Callable[[bytes], Moved]
 
 
 async def both_ways(one: Duplex, other: Duplex, from_one: Translate, from_other: Translate, *,
-                    idle: Seconds = IDLE_SECONDS) -> None:
+                    idle: Seconds = IDLE_SECONDS, until: Until = None) -> None:
     """As `relay`, with a translation in between, so that each direction may also answer its own side.
 
     A translation gets empty bytes once its side has ended, and says its last words. There is no half-closing here:
@@ -103,9 +108,10 @@ async def both_ways(one: Duplex, other: Duplex, from_one: Translate, from_other:
             pumps = {loop.create_task(pump(one, (one, other), from_one, moved), name="relay"),
                      loop.create_task(pump(other, (one, other), from_other, moved), name="relay")}
             try:
-                done, _ = await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    task.result()
+                signals: set[asyncio.Future[None]] = {*pumps, *((until,) if until else ())}
+                done, _ = await asyncio.wait(signals, return_when=asyncio.FIRST_COMPLETED)
+                for signal in done:
+                    signal.result()
             finally:
                 await cancel(pumps)
     except TimeoutError:
