@@ -1,95 +1,14 @@
-"""Nobody gives more than they have: checks when roles and bindings are written.
+"""Which rights some rules hold that others do not: the arithmetic behind "nobody gives more than they have".
 
-Who writes a role must hold every right in it, or have the verb `escalate` on it; who binds a role must hold every right
-that the binding gives, or have the verb `bind` on the role. Otherwise the right to write roles would be every right.
-Source: Kubernetes documentation, "Privilege escalation prevention and bootstrapping".
+The check itself, when roles and bindings are written, is an admission plugin (`admission.escalation`).
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
-from timonier.api.errors import ApiError, forbidden, not_found
-from timonier.apiserver.auth.authorise import Authoriser
-from timonier.apiserver.auth.rbac import EVERYTHING, GROUP, Index, RoleRef, Rule, url_matches
-from timonier.apiserver.request import MASTERS_GROUP, Attributes, Object, User
-
-ROLE_RESOURCES = {"roles", "clusterroles"}
-BINDING_RESOURCES = {"rolebindings", "clusterrolebindings"}
-
-
-@dataclass(frozen=True)
-class EscalationCheck:
-    """A validating step for the objects of rbac.authorization.k8s.io."""
-
-    authoriser: Authoriser
-
-    async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        """Changes nothing."""
-
-    async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        """Raise Forbidden where the writer would give rights that it does not have."""
-        if attributes.group != GROUP or obj is None or MASTERS_GROUP in attributes.user.groups:
-            return
-        if attributes.resource in ROLE_RESOURCES:
-            await self.check_role(attributes, obj, old)
-        elif attributes.resource in BINDING_RESOURCES:
-            await self.check_binding(attributes, obj, old)
-
-    async def check_role(self, attributes: Attributes, obj: Object, old: Object | None) -> None:
-        name = obj["metadata"]["name"]
-        aggregating = bool(obj.get("aggregationRule")) and obj.get("aggregationRule") != (old or {}).get(
-            "aggregationRule")
-        given = [Rule.of(rule) for rule in obj.get("rules") or ()]
-        if old is not None and not aggregating and obj.get("rules") == old.get("rules"):
-            return
-        if self.may(attributes, "escalate", attributes.resource, attributes.namespace, name):
-            return
-        if aggregating and not self.holds(attributes, [EVERY_RESOURCE, EVERY_URL], attributes.namespace):
-            raise self.refuse(attributes, name, "must have cluster-admin privileges to use the aggregationRule")
-        self.check_rules(attributes, name, given)
-
-    async def check_binding(self, attributes: Attributes, obj: Object, old: Object | None) -> None:
-        name, ref = obj["metadata"]["name"], obj.get("roleRef") or {}
-        if old is not None and obj.get("subjects") == old.get("subjects") and ref == old.get("roleRef"):
-            return
-        cluster_role = ref.get("kind") != "Role"
-        resource, namespace = ("clusterroles", "") if cluster_role else ("roles", attributes.namespace)
-        if self.may(attributes, "bind", resource, attributes.namespace, ref.get("name", "")):
-            return
-        self.authoriser.refresh()
-        role = self.authoriser.index.roles.get(RoleRef(namespace, ref.get("name", "")))
-        if role is None:
-            raise not_found(GROUP, resource, ref.get("name", ""))
-        self.check_rules(attributes, name, role)
-
-    def check_rules(self, attributes: Attributes, name: str, rules: Iterable[Rule]) -> None:
-        self.authoriser.refresh()
-        missing = list(uncovered(list(self.rules_of(attributes.user, attributes.namespace)), rules))
-        if missing:
-            user = attributes.user
-            groups = ", ".join(f'"{group}"' for group in user.groups)
-            lines = "\n".join(describe(rule) for rule in missing)
-            raise self.refuse(attributes, name, f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC '
-                              f"permissions not currently held:\n{lines}")
-
-    def holds(self, attributes: Attributes, rules: Iterable[Rule], namespace: str) -> bool:
-        self.authoriser.refresh()
-        return not list(uncovered(list(self.rules_of(attributes.user, namespace)), rules))
-
-    def rules_of(self, user: User, namespace: str) -> Iterator[Rule]:
-        index: Index = self.authoriser.index
-        return index.rules_of(user, namespace)
-
-    def may(self, attributes: Attributes, verb: str, resource: str, namespace: str, name: str) -> bool:
-        asked = replace(attributes, verb=verb, resource=resource, subresource="", namespace=namespace, name=name)
-        return self.authoriser.judge(asked).allowed
-
-    def refuse(self, attributes: Attributes, name: str, why: str) -> ApiError:
-        return forbidden(attributes.group, attributes.resource, name, why)
-
+from timonier.apiserver.auth.rbac import EVERYTHING, Rule, url_matches
 
 EVERYTHING_SET = frozenset({EVERYTHING})
 EVERY_RESOURCE = Rule(EVERYTHING_SET, EVERYTHING_SET, EVERYTHING_SET)
