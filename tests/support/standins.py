@@ -8,6 +8,14 @@ from timonier.cluster.images.archive import File, Image
 from timonier.cluster.images.busybox import busybox
 
 SERVE = "#!/bin/sh\ntrap 'exit 0' TERM\n{before}\nhttpd -f -p {port} -h /www &\nwait\n"
+MYSQL = """\
+#!/bin/sh
+trap 'exit 0' TERM
+test -n "$MYSQL_ROOT_PASSWORD" || exit 1
+touch /var/lib/mysql/ibdata1
+while true; do nc -l -p 3306 -e cat; done &
+wait
+"""
 BASH = File(b'#!/bin/sh\nexec /bin/sh "$@"\n', 0o755)
 CURL = File(b'#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec wget -q -T 5 -O - "$1"\n', 0o755)
 
@@ -35,8 +43,6 @@ def all_images() -> Iterable[Image]:
     yield from (vote(tag) for tag in ("latest", "indent", "movies"))
     yield server("docker.io/library/wordpress:4.9-apache", "<title>WordPress</title>\n",
                  before='echo "database at $WORDPRESS_DB_HOST"')
-    yield busybox("docker.io/library/mysql:5.7", command=[
-        "/bin/sh", "-c", "trap 'exit 0' TERM; test -n \"$MYSQL_ROOT_PASSWORD\" || exit 1; touch /var/lib/mysql/ibdata1; "
-                         "while true; do nc -l -p 3306 -e cat; done & wait"])
+    yield busybox("docker.io/library/mysql:5.7", files={"/serve": File(MYSQL.encode(), 0o755)}, command=["/serve"])
     for name in ("alpine:latest", "busybox:latest"):
         yield busybox(f"docker.io/library/{name}", files={"/bin/curl": CURL})

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -97,9 +98,8 @@ class Authority:
         """Whether a certificate exists, is ours, names the identity, and does not end soon."""
         try:
             certificate = x509.load_pem_x509_certificate(file.read_bytes())
-        except (FileNotFoundError, ValueError):
-            return False
-        if certificate.issuer != self._certificate.subject:
+            certificate.verify_directly_issued_by(self._certificate)
+        except (FileNotFoundError, ValueError, TypeError, InvalidSignature):
             return False
         if certificate.subject != distinguished_name(identity.name, identity.groups):
             return False
