@@ -51,6 +51,11 @@ class Informer(Generic[T]):
         self._resourceVersion = ""
         self._failures = 0
 
+    @property
+    def resourceVersion(self) -> str:
+        """Up to which change the collection is mirrored; empty before the first list."""
+        return self._resourceVersion
+
     def get(self, key: str) -> T | None:
         return self._objects.get(key)
 
