@@ -55,7 +55,8 @@ def test_the_pause_program_waits_until_it_is_ended(tmp_path):
     process = subprocess.Popen([file])
     try:
         deadline = time.monotonic() + 5
-        while (state := Path(f"/proc/{process.pid}/stat").read_text().split()[2]) != "S" and time.monotonic() < deadline:
+        stat = Path(f"/proc/{process.pid}/stat")
+        while (state := stat.read_text().split()[2]) != "S" and time.monotonic() < deadline:
             assert process.poll() is None
         assert state == "S"
     finally:
