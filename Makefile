@@ -32,7 +32,7 @@ check: install  ## style, types, layers, lock
 	    --no-header --output-file requirements.lock && git diff --exit-code --stat requirements.lock
 
 bench: install packages test-packages  ## every figure beside its floor or its peer, from this machine and this run
-	$(SUDO) $(BIN)/python -m bench
+	$(SUDO) $(BIN)/python bench
 
 install: $(VENV)/installed
 
