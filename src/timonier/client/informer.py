@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar, cast
 
 from timonier.api import errors, kinds
@@ -65,7 +65,7 @@ class Informer(Generic[T]):
     def __len__(self) -> int:
         return len(self._objects)
 
-    def by_index(self, name: str, value: str) -> list[T]:  # type: ignore[valid-type]
+    def by_index(self, name: str, value: str) -> Sequence[T]:
         """The objects for which the index's function gives `value`."""
         return [*self._indexes[name].get(value, {}).values()]
 

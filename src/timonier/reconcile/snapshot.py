@@ -6,7 +6,7 @@ A plan is made without awaiting, so that mirrors stand still while it reads them
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -41,15 +41,15 @@ class Snapshot:
     def list(self, cls: type[T]) -> list[T]:
         return cast("list[T]", self._mirrors[cls].list())
 
-    def within(self, cls: type[T], namespace: str) -> list[T]:  # type: ignore[valid-type]
+    def within(self, cls: type[T], namespace: str) -> Sequence[T]:
         """The objects of a namespace."""
         return [*self._mirrors[cls].by_index(BY_NAMESPACE, namespace)]
 
-    def controlled(self, cls: type[T], uid: str) -> list[T]:  # type: ignore[valid-type]
+    def controlled(self, cls: type[T], uid: str) -> Sequence[T]:
         """The objects whose controller has this uid."""
         return [*self._mirrors[cls].by_index(BY_CONTROLLER, uid)]
 
-    def by_index(self, cls: type[T], index: str, value: str) -> list[T]:  # type: ignore[valid-type]
+    def by_index(self, cls: type[T], index: str, value: str) -> Sequence[T]:
         return [*self._mirrors[cls].by_index(index, value)]
 
 

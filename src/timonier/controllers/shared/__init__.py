@@ -1,0 +1,1 @@
+"""What several controllers say about the same things: pods, ownership, conditions, rounded shares."""
