@@ -34,9 +34,9 @@ def measure() -> list[Row]:
             timonier("delete", "--name", NAME, env=env)
     python, containerd = statistics.median(bare_python()), statistics.median(bare_containerd())
     floor = python + containerd
-    rows = [Row("new cluster to Ready and DNS", statistics.median(cold), floor, "s", "python -c pass + bare containerd"),
-            Row("stopped cluster to Ready and DNS", statistics.median(warm), floor, "s",
-                "python -c pass + bare containerd")]
+    beside = "python -c pass + bare containerd"
+    rows = [Row("new cluster to Ready and DNS", statistics.median(cold), floor, "s", beside),
+            Row("stopped cluster to Ready and DNS", statistics.median(warm), floor, "s", beside)]
     rows += [Row(f"  {title}", statistics.median(seconds), None, "s", note="median of the step")
              for title, seconds in steps.items()]
     return [*rows, Row("python -c pass", python, None, "s", note="floor"),
