@@ -2,7 +2,7 @@
 
 Revisions are positive integers that only grow; each change of any key takes the next one. A write returns once it is
 durable. Watching sees every change after a revision, once, in order, none of a revision before all of the earlier ones.
-Every engine passes `tests/store/contract.py`.
+Every engine passes `tests/store/test_store_contract.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The checkpoint thread: moves committed pages from the write-ahead log into the database file, so that the log restarts.
+"""The checkpoint thread: moves committed pages from the write-ahead log into the database, so that the log starts over.
 
 A checkpoint waits for two fsyncs, which is why it has a thread of its own. While writes go on it never catches up with
 the end of the log, so the log would grow for ever: once it is long, the rest is copied while the writer's gate is held.
@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 SOON = 4 << 20
 """Bytes written since the last checkpoint that start one."""
 LONG = 4096
-"""Pages in the log from which on the writer is stopped to finish it."""
+"""Pages in the log from which on the writer is held up until it is empty."""
 
 
 class Checkpointer:
@@ -57,7 +57,5 @@ class Checkpointer:
                 log.warning("checkpoint failed", extra={"error": str(error)})
 
     def _pass(self) -> int:
-        """Copy what can be copied without waiting for anyone; how many pages the log has that are not copied yet
-        or cannot be reused because a later page is not."""
-        _, pages, copied = self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
-        return int(pages) if copied < pages else 0
+        """Copy what can be copied without waiting for anyone; the pages in the log, copied or not, when it began."""
+        return int(self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()[1])
