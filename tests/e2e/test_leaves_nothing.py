@@ -1,4 +1,4 @@
-"""`timonier delete` leaves the machine as it was: processes, mounts, namespaces, links, rules, control groups, files."""
+"""`timonier delete` leaves the machine as it was: no process, mount, namespace, link, rule, control group or file."""
 
 from __future__ import annotations
 
