@@ -1,0 +1,56 @@
+"""Tables: what `kubectl get` shows of objects, made by the server so that every client shows the same.
+
+A table has columns (name, type, and whether only `-o wide` shows it) and a row for each object. Columns are data, keyed
+by `Kind.id`, in one module for each part of the API; the functions that fill cells are pure, and time is an argument.
+Source: KEP-575 (server-side printing); columns as in Kubernetes v1.37.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from timonier.api.kinds import Kind
+from timonier.apiserver.request import Object
+from timonier.apiserver.tables.cluster import CLUSTER_COLUMNS
+from timonier.apiserver.tables.columns import CREATED_AT, NAME, Column
+from timonier.apiserver.tables.network import NETWORK_COLUMNS
+from timonier.apiserver.tables.pods import POD_COLUMNS, TEMPLATE_COLUMNS, conditions
+from timonier.apiserver.tables.storage import STORAGE_COLUMNS
+from timonier.apiserver.tables.workloads import WORKLOAD_COLUMNS
+from timonier.kit.clock import Time
+
+API_VERSION = "meta.k8s.io/v1"
+PLAIN = (NAME, CREATED_AT)
+"""The columns of kinds that have none of their own."""
+
+COLUMNS: dict[str, tuple[Column, ...]] = {
+    "v1/Pod": POD_COLUMNS, "v1/PodTemplate": TEMPLATE_COLUMNS,
+    **WORKLOAD_COLUMNS, **NETWORK_COLUMNS, **STORAGE_COLUMNS, **CLUSTER_COLUMNS}
+ROW_CONDITIONS = {"v1/Pod": conditions}
+
+
+def table(kind: Kind, objects: Iterable[Object], now: Time, include: str = "Metadata") -> dict[str, Any]:
+    """The Table of some objects, with empty list metadata for the caller to fill.
+
+    `include` says what each row carries of its object: `Metadata` (as PartialObjectMetadata), `Object`, or `None`.
+    """
+    columns = COLUMNS.get(kind.id, PLAIN)
+    return {"kind": "Table", "apiVersion": API_VERSION, "metadata": {},
+            "columnDefinitions": [column.definition() for column in columns],
+            "rows": [row(kind, columns, obj, now, include) for obj in objects]}
+
+
+def row(kind: Kind, columns: Iterable[Column], obj: Object, now: Time, include: str) -> dict[str, Any]:
+    made: dict[str, Any] = {"cells": [column.cell(obj, now) for column in columns]}
+    if found := ROW_CONDITIONS.get(kind.id, no_conditions)(obj):
+        made["conditions"] = found
+    if include == "Object":
+        made["object"] = obj
+    elif include != "None":
+        made["object"] = {"kind": "PartialObjectMetadata", "apiVersion": API_VERSION, "metadata": obj["metadata"]}
+    return made
+
+
+def no_conditions(obj: Object) -> list[dict[str, Any]]:
+    return []
