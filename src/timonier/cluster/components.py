@@ -5,6 +5,7 @@ The supervisor makes it so; nothing else starts or ends one of them.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from typing import Any
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.cluster.drivers import netns
 from timonier.cluster.spec import ClusterSpec, NodeSpec
+from timonier.controllers.settings import ControllerSettings
 from timonier.kit.settings import to_arguments
 from timonier.node.settings import NodeSettings
 
@@ -35,8 +37,7 @@ def components(spec: ClusterSpec) -> list[Component]:
     return [
         role(spec, "apiserver", api_server(spec)),
         *(containerd(spec, node) for node in nodes),
-        Component("manager", (*program("manager"), *manager_flags(spec)), f"{spec.cgroup}/system",
-                  spec.logs / "manager.log"),
+        manager(spec),
         *(agent(spec, node) for node in nodes),
     ]
 
@@ -70,6 +71,15 @@ def api_server(spec: ClusterSpec) -> ApiServerSettings:
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         service_cluster_ip_range=spec.service_cidr,
     )
+
+
+def manager(spec: ClusterSpec) -> Component:
+    """Controllers and scheduler; the process takes the controllers' flags, and the scheduler's identity."""
+    settings = ControllerSettings(kubeconfig=spec.state / "controllers.kubeconfig", root_ca_file=spec.pki / "ca.crt",
+                                  cluster_cidr=spec.pod_cidr)
+    made = role(spec, "manager", settings)
+    identity = ("--scheduler-kubeconfig", str(spec.state / "scheduler.kubeconfig"))
+    return dataclasses.replace(made, command=(*made.command, *identity))
 
 
 def node_settings(spec: ClusterSpec, node: NodeSpec) -> NodeSettings:

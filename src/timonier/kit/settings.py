@@ -90,7 +90,15 @@ def flag_of(name: str) -> str:
 
 
 def field_docs(settings: type) -> dict[str, str]:
-    """The docstring below each field, by the field's name."""
+    """The docstring below each field, by the field's name; inherited fields included."""
+    docs: dict[str, str] = {}
+    for owner in reversed(settings.__mro__):
+        if dataclasses.is_dataclass(owner):
+            docs |= own_field_docs(owner)
+    return docs
+
+
+def own_field_docs(settings: type) -> dict[str, str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(settings)))
     body = typing.cast(ast.ClassDef, tree.body[0]).body
     docs = {}
