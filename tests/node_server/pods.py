@@ -1,0 +1,77 @@
+"""A pod of one container on a real runtime, and the kubelet's API over it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from node_server.real_runtime import IMAGE
+
+from timonier.api.types import core_v1
+from timonier.kit.serve import serve
+from timonier.node.cri.contract import ContainerConfig, Runtime, SandboxConfig
+from timonier.node.kubelet.server.app import KubeletApi
+from timonier.node.kubelet.server.authenticate import Authenticator, User
+from timonier.node.kubelet.server.authorise import Access, Authoriser
+from timonier.node.kubelet.server.host import Host
+
+TOKEN = "let-me-in"
+
+
+@dataclass
+class RunningPod:
+    pod: core_v1.Pod
+    sandbox: str
+    container: str
+
+
+@contextlib.asynccontextmanager
+async def running_pod(runtime: Runtime, logs: Path, command: list[str], *, tty: bool = False, stdin: bool = False
+                      ) -> AsyncIterator[RunningPod]:
+    """A pod `default/web` with container `main`, its status as a kubelet would write it."""
+    uid = str(uuid.uuid4())
+    sandbox_config = SandboxConfig("web", uid, "default", log_directory=str(logs), cgroup_parent="/strm-tests")
+    sandbox = await runtime.run_sandbox(sandbox_config)
+    try:
+        config = ContainerConfig("main", IMAGE, command=tuple(command), log_path="main.log", tty=tty, stdin=stdin)
+        container = await runtime.create_container(sandbox, config, sandbox_config)
+        await runtime.start_container(container)
+        pod = core_v1.Pod()
+        pod.metadata.name, pod.metadata.namespace, pod.metadata.uid = "web", "default", uid
+        pod.spec.containers = [core_v1.Container(name="main", image=IMAGE)]
+        state = core_v1.ContainerState(running=core_v1.ContainerStateRunning())
+        pod.status.containerStatuses = [core_v1.ContainerStatus(name="main", state=state,
+                                                                containerID=f"containerd://{container}")]
+        yield RunningPod(pod, sandbox, container)
+    finally:
+        await runtime.stop_sandbox(sandbox)
+        await runtime.remove_sandbox(sandbox)
+
+
+async def known(token: str) -> User | None:
+    return User("tester") if token == TOKEN else None
+
+
+async def allowed(access: Access) -> bool:
+    return True
+
+
+@contextlib.asynccontextmanager
+async def served(host: Host) -> AsyncIterator[str]:
+    """The kubelet's API over plain HTTP for holders of TOKEN; its URL."""
+    api = KubeletApi(host, Authenticator(known), Authoriser(host.node_name, allowed))
+    listening = socket.create_server(("127.0.0.1", 0))
+    started = asyncio.Event()
+    serving = asyncio.create_task(serve(api, [listening], started=started))
+    await started.wait()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
+        await api.streams.connections.close()
