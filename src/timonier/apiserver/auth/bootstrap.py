@@ -13,6 +13,7 @@ from typing import Protocol
 
 from timonier.api.errors import AlreadyExists, Conflict
 from timonier.api.kinds import BY_ID, Kind
+from timonier.api.patches.clone import clone
 from timonier.apiserver.auth.aggregation import outdated
 from timonier.apiserver.auth.escalation import uncovered
 from timonier.apiserver.auth.mirror import Cache
@@ -59,7 +60,7 @@ async def ensure(registry: Registry, wanted: Object) -> None:
             if found is None:
                 await registry.create(kind, wanted, namespace)
             elif (changed := completed(found, wanted)) is not None:
-                await registry.update(kind, changed, namespace)
+                await registry.update(kind, clone(changed), namespace)
             return
         except AlreadyExists:
             return
@@ -97,6 +98,6 @@ async def keep_aggregated(registry: Registry) -> None:
             return
         for role in stale:
             try:
-                await registry.update(CLUSTER_ROLE, role)
+                await registry.update(CLUSTER_ROLE, clone(role))
             except Conflict:
                 continue
