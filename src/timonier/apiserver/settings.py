@@ -54,6 +54,8 @@ class ApiServerSettings:
     """Seconds after which a watch that named no timeout ends, at the earliest; at the latest after twice that."""
     compaction_seconds: float = 300.0
     """Between two compactions of the store; each forgets history older than one interval."""
+    max_requests_inflight: int = 600
+    """Requests that are answered at a time; beyond that, clients are told to come back. Streams do not count."""
     max_request_bytes: int = 3 * 1024 * 1024
     """Largest request body."""
     log_level: str = "info"

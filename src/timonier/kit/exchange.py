@@ -159,6 +159,8 @@ class Connection(asyncio.Protocol):
         if self.writable is not None:
             self.writable.set_result(None)
             self.writable = None
+            if self.taken is not None and self.taken.when_writable is not None:
+                self.taken.when_writable()
 
     # What httptools calls.
 
@@ -447,6 +449,8 @@ class Taken:
         self._wake: asyncio.Future[None] | None = None
         self.ended = connection.hub.loop.create_future()
         """Done when the client is gone or the server ends, whichever is first: time to say goodbye."""
+        self.when_writable: Callable[[], None] | None = None
+        """Called when a client that was behind has caught up, for those who do not wait in `drain`."""
 
     @property
     def open(self) -> bool:

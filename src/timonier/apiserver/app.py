@@ -1,0 +1,194 @@
+"""The API server as an ASGI application: route, authenticate, authorise, dispatch, answer.
+
+Every ApiError becomes a Status. Anything else that is raised is a defect of this server: it is logged, and the user
+gets a Status 500 without its particulars.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs, parse_qsl
+
+from timonier.api.errors import ApiError, InternalError, RequestEntityTooLarge, TooManyRequests
+from timonier.apiserver import health, routes
+from timonier.apiserver.answers import failure, plain
+from timonier.apiserver.auth.reviews import Reviews
+from timonier.apiserver.auth.tokens import Keyring
+from timonier.apiserver.discovery import Discovery
+from timonier.apiserver.documents import Answer
+from timonier.apiserver.feed import Feed
+from timonier.apiserver.metrics import Metrics
+from timonier.apiserver.registry import Registry
+from timonier.apiserver.request import Attributes, Request, User, parse
+from timonier.apiserver.settings import ApiServerSettings
+from timonier.apiserver.subresources.token import TokenIssuer
+from timonier.kit.clock import Clock, SystemClock
+from timonier.kit.exchange import Exchange
+
+log = logging.getLogger(__name__)
+
+Message = MutableMapping[str, Any]
+WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+STREAMS = frozenset({"exec", "attach", "portforward", "log", "proxy"})
+"""Subresources that may last; they count neither as in flight nor as answered in so many seconds."""
+MAX_QUERY_FIELDS = 1000
+LONGEST_AUDIT_ID = 64
+
+
+class Authenticator(Protocol):
+    async def authenticate(self, request: Request) -> User:
+        """Who asks. Raises Unauthorized."""
+
+
+class Authoriser(Protocol):
+    async def demand(self, attributes: Attributes) -> None:
+        """Raise Forbidden where the request is not allowed."""
+
+
+Impersonate = Callable[[User, dict[str, list[str]]], Awaitable[User]]
+
+
+class ApiServer:
+    """One server: what its handlers share. `app` is the ASGI application."""
+
+    def __init__(self, settings: ApiServerSettings, registry: Registry, authenticator: Authenticator,
+                 authoriser: Authoriser, *, impersonate: Impersonate | None = None, keyring: Keyring | None = None,
+                 tokens: TokenIssuer | None = None, reviews: Reviews | None = None,
+                 clock: Clock | None = None) -> None:
+        self.settings, self.registry = settings, registry
+        self.authenticator, self.authoriser, self.impersonate = authenticator, authoriser, impersonate
+        self.keyring, self.tokens, self.reviews = keyring, tokens, reviews
+        self.clock = clock or SystemClock()
+        self.feed: Feed = registry.feed
+        self.metrics = Metrics(self.feed.count)
+        self.discovery = Discovery(server_address=f"{settings.advertise_address}:{settings.secure_port}")
+        self.bootstrapped = asyncio.Event()
+        self.closing = False
+        self.parts: dict[str, Any] = {}
+        """What handlers of other modules keep for the life of the server, such as connections to kubelets."""
+
+    async def app(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Message]],
+                  send: Callable[[Message], Awaitable[None]]) -> None:
+        started = self.clock.monotonic()
+        request = request_of(scope)
+        stream = request.verb == "watch" or request.subresource in STREAMS
+        flight = "readOnly" if request.verb in ("get", "list") else "mutating"
+        if not stream:
+            self.metrics.in_flight[flight] += 1
+        try:
+            answer = await self.answer(request, scope, receive)
+        finally:
+            if not stream:
+                self.metrics.in_flight[flight] -= 1
+        if answer is None:
+            self.metrics.observe(request, 200, 0.0 if stream else self.clock.monotonic() - started)
+            return
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers_of(answer, request)})
+        await send({"type": "http.response.body", "body": answer.body})
+        self.metrics.observe(request, answer.status, self.clock.monotonic() - started)
+
+    async def answer(self, request: Request, scope: dict[str, Any],
+                     receive: Callable[[], Awaitable[Message]]) -> Answer | None:
+        """What to send; None where a stream has already been sent. Never raises but for cancellation."""
+        try:
+            self.refuse_overload(request)
+            await self.identify(request, scope)
+            await self.authoriser.demand(request.attributes())
+            if request.method in WITH_BODY:
+                request.body = await self.body(request, receive)
+            if request.info.is_resource:
+                return await routes.dispatch(self, request)
+            return await health.serve(self, request)
+        except routes.NoRoute as error:
+            return plain(404, error.message)
+        except ApiError as error:
+            return failure(error, request)
+        except Exception:
+            log.exception("request failed", extra={"method": request.method, "path": request.path,
+                                                   "audit_id": request.audit_id})
+            return failure(InternalError("Internal error occurred: the server has logged what went wrong under audit "
+                                         f"id {request.audit_id}"), request)
+
+    def refuse_overload(self, request: Request) -> None:
+        if sum(self.metrics.in_flight.values()) > self.settings.max_requests_inflight \
+                and not request.path.startswith(("/healthz", "/livez", "/readyz")):
+            raise TooManyRequests("too many requests, please try again later", retry_after=1)
+
+    async def identify(self, request: Request, scope: dict[str, Any]) -> None:
+        """Set the request's user. Raises Unauthorized, and Forbidden where it may not act as another."""
+        request.user = await self.authenticator.authenticate(request)
+        if self.impersonate is not None and any(name.startswith("impersonate-") for name in request.headers):
+            wishes: dict[str, list[str]] = {}
+            for name, value in scope["headers"]:
+                wishes.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
+            request.user = await self.impersonate(request.user, wishes)
+
+    async def body(self, request: Request, receive: Callable[[], Awaitable[Message]]) -> bytes:
+        """The whole body. Raises RequestEntityTooLarge."""
+        limit = self.settings.max_request_bytes
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length) > limit:
+            raise too_large(limit)
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return b"".join(pieces)
+            piece = message.get("body", b"")
+            size += len(piece)
+            if size > limit:
+                raise too_large(limit)
+            pieces.append(piece)
+            if not message.get("more_body"):
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def too_large(limit: int) -> RequestEntityTooLarge:
+    return RequestEntityTooLarge(f"Request entity too large: limit is {limit}")
+
+
+def request_of(scope: dict[str, Any]) -> Request:
+    """The request of an ASGI scope."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    text = scope["query_string"].decode("latin-1")
+    query = parse_query(text) if text else {}
+    exchange: Exchange | None = scope.get("extensions", {}).get("timonier")
+    audit_id = headers.get("audit-id", "")
+    client = scope.get("client")
+    path, method = scope["path"], scope["method"]
+    return Request(
+        method, path, query, headers, parse(method, path, query), client=str(client[0]) if client else "",
+        audit_id=audit_id if 0 < len(audit_id) <= LONGEST_AUDIT_ID and audit_id.isprintable() else str(uuid.uuid4()),
+        peer_certificate=exchange.peer_certificate if exchange else None,
+        take_over=exchange.take_over if exchange else None)
+
+
+def parse_query(text: str) -> dict[str, list[str]]:
+    try:
+        return parse_qs(text, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        found: dict[str, list[str]] = {}
+        for name, value in parse_qsl("&".join(text.split("&")[:MAX_QUERY_FIELDS]), keep_blank_values=True):
+            found.setdefault(name, []).append(value)
+        return found
+
+
+def headers_of(answer: Answer, request: Request) -> list[tuple[bytes, bytes]]:
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers.append((b"audit-id", request.audit_id.encode("latin-1")))
+    if "cache-control" not in dict(answer.headers):
+        headers.append((b"cache-control", b"no-cache, private"))
+    headers += [(b"warning", warning(text)) for text in request.warnings]
+    return headers
+
+
+def warning(text: str) -> bytes:
+    """A Warning header's value (RFC 7234): code 299, no agent, and the text quoted."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{quoted}"'.encode()

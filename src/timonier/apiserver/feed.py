@@ -1,0 +1,146 @@
+"""The feed: the API server's one watch of the store, which keeps the caches of all kinds up to date.
+
+It sees every revision in order, so `revision` says up to where every cache is right, and waiting for a revision is
+waiting for that number. Losing the store's watch is not the end: the feed begins anew and readers wait meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import logging
+from collections import defaultdict
+from collections.abc import Iterable
+
+from timonier.api.errors import ServiceUnavailable, Timeout
+from timonier.api.kinds import KINDS, Kind
+from timonier.apiserver.cache import Cache, Item
+from timonier.store.contract import Entry, Expired, Page, Revision, Store, StoreError, Unavailable
+
+log = logging.getLogger(__name__)
+
+REPLAYED = 2_000
+"""Changes that are read back at start, so that watches that were cut by a restart resume."""
+READ_SECONDS = 10.0
+"""How long a read waits for the cache to catch up with the store."""
+AHEAD_SECONDS = 3.0
+"""How long a read waits for a revision that its client has seen and this server has not."""
+RETRY_SECONDS = (0.1, 5.0)
+"""First and longest pause before the store is asked again after it failed."""
+
+
+class Feed:
+    """The caches of all kinds, by storage prefix, and the task that feeds them."""
+
+    def __init__(self, store: Store, history: int = 10_000) -> None:
+        self.store = store
+        self.caches = {kind.prefix: Cache(kind.prefix, history) for kind in KINDS}
+        self.revision: Revision = 0
+        self.ready = asyncio.Event()
+        self._waiters: list[tuple[Revision, int, asyncio.Future[None]]] = []
+        self._order = itertools.count()
+
+    def cache(self, kind: Kind) -> Cache:
+        return self.caches[kind.prefix]
+
+    async def run(self) -> None:
+        """Follow the store until cancelled."""
+        pause, longest = RETRY_SECONDS
+        while True:
+            try:
+                if not self.ready.is_set():
+                    await self.load()
+                    pause = RETRY_SECONDS[0]
+                await self.follow()
+            except Expired:
+                log.warning("the cache fell behind the store's history and begins anew")
+                self.ready.clear()
+            except Unavailable as error:
+                log.warning("the store cannot be watched", extra={"error": str(error)})
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, longest)
+
+    async def load(self) -> None:
+        """Fill the caches with the state a little while ago; following the log from there fills their rings."""
+        page = await self.recent()
+        by_prefix: dict[str, list[Item]] = defaultdict(list)
+        for entry in page.entries:
+            by_prefix[prefix_of(entry.key)].append(Item(entry.key, entry.value, entry.revision))
+        for prefix, cache in self.caches.items():
+            cache.load(by_prefix.get(prefix, ()), page.revision)
+        self.advance(page.revision)
+        self.ready.set()
+
+    async def recent(self) -> Page:
+        latest = await self.store.revision()
+        try:
+            return await self.store.list("/", at=max(1, latest - REPLAYED))
+        except Expired as error:
+            return await self.store.list("/", at=max(error.oldest, 1))
+
+    async def follow(self) -> None:
+        async for event in self.store.watch("/", after=self.revision):
+            cache = self.caches.get(prefix_of(event.key))
+            if cache is not None:
+                cache.apply(event)
+            self.advance(event.revision)
+        raise Unavailable("the store's watch ended")
+
+    def advance(self, revision: Revision) -> None:
+        self.revision = revision
+        while self._waiters and self._waiters[0][0] <= revision:
+            _, _, waiter = heapq.heappop(self._waiters)
+            if not waiter.done():
+                waiter.set_result(None)
+
+    async def current(self) -> Revision:
+        """Return when the caches hold all that was written before the call (linearizable); their revision.
+
+        Raises ServiceUnavailable where the store fails, Timeout where the cache does not catch up.
+        """
+        try:
+            latest = await self.store.revision()
+        except StoreError as error:
+            raise ServiceUnavailable(f"the store is not available: {error}", retry_after=1) from error
+        if self.revision < latest and not await self.wait(latest, READ_SECONDS):
+            raise Timeout("the server's cache did not catch up with the store in time", retry_after=1)
+        return self.revision
+
+    async def at_least(self, revision: Revision) -> Revision:
+        """Return when the caches are at a revision or beyond. Raises Timeout where it has not happened in time."""
+        if self.revision < revision and not await self.wait(revision, AHEAD_SECONDS):
+            raise too_large(revision, self.revision)
+        return self.revision
+
+    async def wait(self, revision: Revision, seconds: float) -> bool:
+        """Whether the caches reached a revision within some seconds."""
+        waiter = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiters, (revision, next(self._order), waiter))
+        try:
+            async with asyncio.timeout(seconds):
+                await waiter
+        except TimeoutError:
+            return False
+        return True
+
+    def count(self) -> Iterable[tuple[str, int]]:
+        """Objects stored, by resource."""
+        return ((prefix.strip("/"), len(cache.items)) for prefix, cache in self.caches.items())
+
+
+def too_large(asked: Revision, current: Revision) -> Timeout:
+    """The answer to who asks for a revision that has not happened."""
+    from timonier.api.errors import Cause
+
+    return Timeout(f"Too large resource version: {asked}, current: {current}", retry_after=1,
+                   causes=[Cause("ResourceVersionTooLarge", "", "Too large resource version")])
+
+
+def prefix_of(key: str) -> str:
+    """`/pods/` of `/pods/default/web`."""
+    return key[:key.find("/", 1) + 1]
+
+
+def entry_item(entry: Entry) -> Item:
+    return Item(entry.key, entry.value, entry.revision)

@@ -1,0 +1,148 @@
+"""Paths that are not about objects: health, version, metrics, discovery, OpenAPI, and the keys that sign tokens.
+
+Source: Kubernetes documentation, "Kubernetes API health endpoints".
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from timonier.api.errors import MethodNotAllowed
+from timonier.apiserver.answers import TEXT, encoded, plain
+from timonier.apiserver.documents import Answer
+from timonier.apiserver.request import Object, Request
+from timonier.store.contract import StoreError
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
+GIT_VERSION = "v1.37.0+timonier"
+HEALTH = ("healthz", "livez", "readyz")
+PATHS = ("/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
+         "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version")
+
+Check = Callable[["ApiServer"], Awaitable[str]]
+"""What is wrong; empty where nothing is."""
+
+
+async def ping(server: ApiServer) -> str:
+    return ""
+
+
+async def store(server: ApiServer) -> str:
+    try:
+        await server.registry.store.revision()
+    except StoreError as error:
+        return str(error)
+    return ""
+
+
+async def informers(server: ApiServer) -> str:
+    return "" if server.feed.ready.is_set() else "the watch cache is not filled yet"
+
+
+async def bootstrap(server: ApiServer) -> str:
+    return "" if server.bootstrapped.is_set() else "the objects that every cluster has are not all there yet"
+
+
+async def shutdown(server: ApiServer) -> str:
+    return "the server is shutting down" if server.closing else ""
+
+
+CHECKS: dict[str, dict[str, Check]] = {
+    "livez": {"ping": ping, "etcd": store},
+    "healthz": {"ping": ping, "etcd": store, "poststarthook/start-apiserver-admission-initializer": informers,
+                "poststarthook/rbac/bootstrap-roles": bootstrap},
+    "readyz": {"ping": ping, "etcd": store, "informer-sync": informers, "poststarthook/rbac/bootstrap-roles": bootstrap,
+               "shutdown": shutdown},
+}
+"""By endpoint. The store's check bears the name that monitoring looks for."""
+
+
+async def health(server: ApiServer, request: Request, endpoint: str, only: str) -> Answer:
+    """`ok`, or what is not; one line a check with ?verbose or where one fails."""
+    checks = CHECKS[endpoint]
+    if only:
+        if only not in checks:
+            return plain(404, "404 page not found\n")
+        checks = {only: checks[only]}
+    excluded = set(request.query.get("exclude", ()))
+    lines, failed = [], []
+    for name, check in checks.items():
+        if name in excluded:
+            lines.append(f"[+]{name} excluded: ok")
+        elif why := await check(server):
+            lines.append(f"[-]{name} failed: {why}")
+            failed.append(name)
+        else:
+            lines.append(f"[+]{name} ok")
+    if failed:
+        return plain(500, "\n".join([*lines, f"{endpoint} check failed"]) + "\n")
+    if "verbose" in request.query and not only:
+        return plain(200, "\n".join([*lines, f"{endpoint} check passed"]) + "\n")
+    return plain(200, "ok")
+
+
+def version() -> Object:
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    return {"major": "1", "minor": "37", "emulationMajor": "1", "emulationMinor": "37", "minCompatibilityMajor": "1",
+            "minCompatibilityMinor": "37", "gitVersion": GIT_VERSION, "gitCommit": "", "gitTreeState": "clean",
+            "buildDate": "", "goVersion": "", "compiler": f"{platform.python_implementation()} "
+            f"{platform.python_version()}", "platform": f"{platform.system().lower()}/{machine}"}
+
+
+async def serve(server: ApiServer, request: Request) -> Answer:
+    """A path that is not a resource's."""
+    if request.method not in ("GET", "HEAD"):
+        if request.path.rstrip("/") in PATHS:
+            raise MethodNotAllowed("the server does not allow this method on the requested resource")
+        return plain(404, "404 page not found\n")
+    first, _, rest = request.path.strip("/").partition("/")
+    if first in HEALTH:
+        return await health(server, request, first, rest)
+    match first, rest:
+        case "version", "":
+            return encoded(200, version())
+        case "metrics", "":
+            return Answer(200, [("content-type", TEXT.replace("plain;", "plain; version=0.0.4;"))],
+                          server.metrics.text())
+        case "", "":
+            return encoded(200, {"paths": list(PATHS)})
+        case ("api" | "apis"), _:
+            return discovery(server, request)
+        case "openapi", _:
+            return openapi(server, request)
+        case "openid" | ".well-known", _:
+            return keys(server, request)
+    return plain(404, "404 page not found\n")
+
+
+def discovery(server: ApiServer, request: Request) -> Answer:
+    document = server.discovery.document(request.path, request.headers.get("accept", ""))
+    return plain(404, "404 page not found\n") if document is None else document.answer(request.headers)
+
+
+def openapi(server: ApiServer, request: Request) -> Answer:
+    from timonier.apiserver.openapi import answer
+
+    found: Answer | None = answer(request)
+    return plain(404, "404 page not found\n") if found is None else found
+
+
+def keys(server: ApiServer, request: Request) -> Answer:
+    """How others verify our tokens (OpenID Connect discovery)."""
+    from timonier.apiserver.auth.tokens import openid_configuration
+
+    if server.keyring is None:
+        return plain(404, "404 page not found\n")
+    issuer = server.settings.service_account_issuer
+    match request.path:
+        case "/openid/v1/jwks":
+            answer = encoded(200, server.keyring.jwks())
+            return Answer(200, [("content-type", "application/jwk-set+json")], answer.body)
+        case "/.well-known/openid-configuration":
+            algorithms = sorted({algorithm for _, algorithm in server.keyring.public.values()})
+            return encoded(200, openid_configuration(issuer, f"{issuer}/openid/v1/jwks", algorithms))
+    return plain(404, "404 page not found\n")

@@ -1,0 +1,123 @@
+"""The rules about metadata that hold for every kind: names, namespaces, uids, generations, resourceVersions.
+
+Source: Kubernetes API conventions, "Metadata"; the messages are Kubernetes's.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from typing import Any
+
+from timonier.api import times
+from timonier.api.errors import BadRequest, Cause, conflict, invalid
+from timonier.api.kinds import Kind
+from timonier.kit.clock import Time
+
+Object = dict[str, Any]
+
+ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
+"""No vowels and nothing that looks like another letter: generated names are neither words nor misread."""
+SUFFIX, LONGEST_BASE = 5, 58
+SERVER_OWNED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
+STALE = "the object has been modified; please apply your changes to the latest version and try again"
+DIFFERENT_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
+
+GENERATIONS = frozenset({
+    "v1/Pod", "v1/ReplicationController", "apps/v1/DaemonSet", "apps/v1/Deployment", "apps/v1/ReplicaSet",
+    "apps/v1/StatefulSet", "batch/v1/CronJob", "batch/v1/Job", "policy/v1/PodDisruptionBudget",
+    "discovery.k8s.io/v1/EndpointSlice", "networking.k8s.io/v1/Ingress", "networking.k8s.io/v1/IngressClass",
+    "networking.k8s.io/v1/NetworkPolicy", "apiextensions.k8s.io/v1/CustomResourceDefinition",
+    "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration",
+    "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration",
+    "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
+    "admissionregistration.k8s.io/v1/MutatingAdmissionPolicyBinding",
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy",
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding",
+    "flowcontrol.apiserver.k8s.io/v1/FlowSchema", "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration",
+    "resource.k8s.io/v1/DeviceClass", "resource.k8s.io/v1/ResourceSlice", "scheduling.k8s.io/v1/PriorityClass",
+})
+"""Kinds whose metadata.generation counts changes of what is wanted."""
+
+
+def generated_name(base: str) -> str:
+    """`generateName` and five characters that nobody chose."""
+    return base[:LONGEST_BASE] + "".join(random.choices(ALPHABET, k=SUFFIX))
+
+
+def in_namespace(kind: Kind, metadata: Object, namespace: str) -> None:
+    """Put an object into the namespace of the request. Raises BadRequest where it says that it belongs elsewhere."""
+    if not kind.namespaced:
+        metadata.pop("namespace", None)
+    elif not metadata.get("namespace"):
+        metadata["namespace"] = namespace
+    elif metadata["namespace"] != namespace:
+        raise BadRequest(DIFFERENT_NAMESPACE)
+
+
+def begin(kind: Kind, metadata: Object, now: Time) -> None:
+    """Make metadata that of a new object. Raises BadRequest where it claims to be an old one."""
+    if metadata.get("resourceVersion"):
+        raise BadRequest("resourceVersion should not be set on objects to be created")
+    for field in SERVER_OWNED:
+        metadata.pop(field, None)
+    metadata.pop("resourceVersion", None)
+    metadata["uid"] = str(uuid.uuid4())
+    metadata["creationTimestamp"] = times.rfc3339(now)
+    if kind.id in GENERATIONS:
+        metadata["generation"] = 1
+    else:
+        metadata.pop("generation", None)
+
+
+def carry_over(kind: Kind, obj: Object, old: Object, *, unconditional: bool) -> None:
+    """Keep what an update may not change, and refuse one that was made from another state than the current.
+
+    Raises Conflict for a stale resourceVersion or another object's uid, Invalid where a version is required.
+    """
+    metadata, before = obj["metadata"], old["metadata"]
+    name = before["name"]
+    if (uid := metadata.get("uid")) and uid != before["uid"]:
+        raise conflict(kind.group, kind.plural, name, f"Precondition failed: UID in precondition: {uid}, "
+                                                      f"UID in object meta: {before['uid']}")
+    version = metadata.get("resourceVersion")
+    if version and version != before["resourceVersion"]:
+        raise conflict(kind.group, kind.plural, name, STALE)
+    if not version and not unconditional:
+        raise invalid(kind.group, kind.kind, name, [
+            Cause("FieldValueInvalid", "metadata.resourceVersion",
+                  "Invalid value: 0x0: must be specified for an update")])
+    for field in ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds", "generation",
+                  "resourceVersion"):
+        if field in before:
+            metadata[field] = before[field]
+        else:
+            metadata.pop(field, None)
+    for field in ("selfLink", "managedFields"):
+        metadata.pop(field, None)
+    if "generateName" in before and "generateName" not in metadata:
+        metadata["generateName"] = before["generateName"]
+
+
+def count_change(kind: Kind, obj: Object, old: Object) -> None:
+    """One generation more where what is wanted changed: all that is neither metadata nor status.
+
+    A Deployment's annotations count too, since its controller reads them.
+    """
+    if kind.id not in GENERATIONS:
+        return
+    wanted = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
+    before = {key: value for key, value in old.items() if key not in ("metadata", "status")}
+    annotations = kind.kind == "Deployment" and \
+        (obj["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
+    if wanted != before or annotations:
+        obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
+
+
+def ordered(kind: Kind, obj: Object) -> Object:
+    """The object with kind, apiVersion and metadata first, and the name first in metadata: the order of the bytes."""
+    metadata = obj["metadata"]
+    first = {key: metadata[key] for key in ("name", "generateName", "namespace", "uid") if metadata.get(key)}
+    rest = {key: value for key, value in metadata.items() if key not in first and value not in ({}, [], None, "")}
+    body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
+    return {"kind": kind.kind, "apiVersion": kind.apiVersion, "metadata": first | rest} | body

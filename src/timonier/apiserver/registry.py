@@ -1,0 +1,343 @@
+"""The verbs without HTTP: get, list, create, update and delete objects, as dicts, by kind.
+
+Every write walks the same path: metadata rules and the kind's strategy, admission that changes, validation, admission
+that refuses, the store. Changing and deleting are optimistic: the path is walked from the object as it is, and again
+where somebody else was faster. What came over the wire has been decoded and defaulted before it gets here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from timonier.api import defaults, errors, validation
+from timonier.api.errors import Conflict, ServiceUnavailable
+from timonier.api.fill import fill
+from timonier.api.kinds import BY_ID, Kind
+from timonier.api.patches.clone import clone
+from timonier.api.selectors import Fields, Labels
+from timonier.apiserver import deletion, metadata, objects
+from timonier.apiserver.cache import Cache, Item
+from timonier.apiserver.conversion import from_storage, to_storage
+from timonier.apiserver.deletion import DeleteOptions
+from timonier.apiserver.feed import Feed
+from timonier.apiserver.request import SERVER, Attributes, Object, User, Warner, unheard
+from timonier.apiserver.strategies.base import Strategy
+from timonier.apiserver.strategies.kinds import STRATEGIES
+from timonier.kit.clock import Clock, SystemClock
+from timonier.store import contract
+from timonier.store.contract import ABSENT, Entry
+
+log = logging.getLogger(__name__)
+
+NAME_TRIES = 8
+"""Names generated before a collision becomes the user's problem, as in Kubernetes."""
+WRITE_TRIES = 32
+"""Optimistic attempts before the server says that it is too busy. Each lost one means that another writer won."""
+
+
+class Plugin(Protocol):
+    """An admission plugin. `admit` changes `obj` in place, `validate` only refuses; both raise `api.errors`."""
+
+    async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
+
+    async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """On whose behalf the registry acts, and how."""
+
+    user: User = SERVER
+    dry_run: bool = False
+    warn: Warner = unheard
+    options: Object = field(default_factory=dict)
+
+
+INTERNAL = Caller()
+Edit = Callable[[Object], Object | None]
+"""Makes the object wanted of the object that is there, which it may change; None leaves it alone. It may run again."""
+
+
+class Registry:
+    """All objects of a cluster. `admission` may be extended until the first request."""
+
+    def __init__(self, feed: Feed, *, clock: Clock | None = None, strategies: dict[str, Strategy] | None = None,
+                 admission: Sequence[Plugin] = (),
+                 generated_name: Callable[[str], str] = metadata.generated_name) -> None:
+        self.feed, self.store = feed, feed.store
+        self.clock = clock or SystemClock()
+        self.admission: list[Plugin] = list(admission)
+        self.generated_name = generated_name
+        self._strategies = {key: strategy() for key, strategy in STRATEGIES.items()} | (strategies or {})
+        self._rule = Strategy()
+
+    # Reading without waiting, from the watch cache.
+
+    def cache(self, kind: Kind) -> Cache:
+        return self.feed.cache(kind)
+
+    def peek(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        """The object as the cache has it. Shared: never change it."""
+        item = self.cache(kind).items.get(kind.key(namespace, name))
+        return None if item is None else from_storage(kind, item.shared)
+
+    def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]:
+        """All objects of a kind, or of a namespace, as the cache has them. Shared: never change them."""
+        return [from_storage(kind, item.shared) for item in self.cache(kind).within(namespace)]
+
+    def changes(self, kind: Kind) -> int:
+        """A number that grows with every change of the kind."""
+        return self.cache(kind).version
+
+    # Reading what is true now.
+
+    async def item(self, kind: Kind, namespace: str, name: str) -> Item:
+        """An object's item in the cache, not older than the call. Raises NotFound."""
+        await self.feed.current()
+        item = self.cache(kind).items.get(kind.key(namespace, name))
+        if item is None:
+            raise errors.not_found(kind.group, kind.plural, name)
+        return item
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
+        """The object as it is now. Raises NotFound."""
+        return from_storage(kind, (await self.item(kind, namespace, name)).fresh())
+
+    async def list(self, kind: Kind, namespace: str = "", labels: Labels | None = None,
+                   fields: Fields | None = None) -> list[Object]:
+        """The objects as they are now, in key order."""
+        await self.feed.current()
+        return [from_storage(kind, item.fresh()) for item in self.cache(kind).within(namespace)
+                if (labels is None or labels.matches(item.labels)) and (fields is None or fields.matches(item.field))]
+
+    # Writing.
+
+    def strategy(self, kind: Kind) -> Strategy:
+        return self._strategies.get(f"{kind.storage}/{kind.kind}", self._rule)
+
+    async def create(self, kind: Kind, obj: Object, namespace: str = "", caller: Caller = INTERNAL) -> Object:
+        """Write a new object and return it as stored. Raises AlreadyExists, Invalid, Forbidden, …
+
+        `obj` is the caller's no longer.
+        """
+        base = objects.metadata_of(obj).get("generateName") or ""
+        given = obj["metadata"].get("name")
+        for attempt in range(1, NAME_TRIES + 1):
+            candidate = clone(obj) if base and not given else obj
+            if base and not given:
+                candidate["metadata"]["name"] = self.generated_name(base)
+            try:
+                return await self._create(kind, candidate, namespace, caller)
+            except errors.AlreadyExists as error:
+                if given or not base:
+                    raise
+                if attempt == NAME_TRIES:
+                    raise errors.AlreadyExists(f"{error.message}, the server was not able to generate a unique name "
+                                               "for the object", group=kind.group, resource=kind.plural,
+                                               name=error.name, retry_after=1) from None
+        raise AssertionError("unreachable")
+
+    async def _create(self, kind: Kind, obj: Object, namespace: str, caller: Caller) -> Object:
+        metadata.in_namespace(kind, obj["metadata"], namespace or obj["metadata"].get("namespace", ""))
+        metadata.begin(kind, obj["metadata"], self.clock.now())
+        defaults.default(kind, obj)
+        stored, obj = storage_kind(kind), to_storage(kind, obj)
+        strategy = self.strategy(kind)
+        strategy.prepare_create(stored, obj, caller.user)
+        attributes = attributes_of(kind, caller, "create", "CREATE", obj)
+        await self._admit(attributes, obj, None)
+        async with strategy.creating(stored, obj, dry_run=caller.dry_run):
+            refuse_invalid(stored, obj, None)
+            await self._validate(attributes, obj, None)
+            obj = finished(stored, obj)
+            key = kind.key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
+            try:
+                if caller.dry_run:
+                    if await self.store.get(key):
+                        raise contract.Conflict(key, None)
+                    return from_storage(kind, obj)
+                revision = await self.store.write(key, objects.encode(obj), expect=ABSENT)
+            except contract.Conflict:
+                raise errors.already_exists(kind.group, kind.plural, obj["metadata"]["name"]) from None
+            except contract.StoreError as error:
+                raise unavailable(error) from error
+        return from_storage(kind, with_revision(obj, revision))
+
+    async def update(self, kind: Kind, obj: Object, namespace: str = "", subresource: str = "",
+                     caller: Caller = INTERNAL) -> Object:
+        """Replace an object, or, through a subresource, the part of it that this is. Raises NotFound, Conflict, …
+
+        The whole object is replaced where `metadata.resourceVersion` is the current one, or is absent and the kind
+        lets that pass.
+        """
+        namespace = namespace or objects.metadata_of(obj).get("namespace", "")
+        metadata.in_namespace(kind, objects.metadata_of(obj), namespace)
+        return await self.change(kind, namespace, obj["metadata"]["name"], lambda old: clone(obj), subresource, caller,
+                                 may_create=True)
+
+    async def change(self, kind: Kind, namespace: str, name: str, edit: Edit, subresource: str = "",
+                     caller: Caller = INTERNAL, *, verb: str = "update", may_create: bool = False) -> Object:
+        """Apply an edit to an object as it is when written. Raises NotFound, and whatever the edit raises.
+
+        `edit` works on the kind's own version; its result is defaulted here.
+        """
+        strategy, key = self.strategy(kind), kind.key(namespace, name)
+        item = await self._current(kind, key)
+        for _ in range(WRITE_TRIES):
+            if item is None:
+                if not (may_create and strategy.create_on_update and not subresource):
+                    raise errors.not_found(kind.group, kind.plural, name)
+                return await self._create_by_update(kind, edit, namespace, caller)
+            try:
+                return await self._change(kind, item, edit, subresource, caller, verb)
+            except contract.Conflict as lost:
+                item = None if lost.current is None else entry_item(lost.current)
+        raise too_busy(kind, name)
+
+    async def _create_by_update(self, kind: Kind, edit: Edit, namespace: str, caller: Caller) -> Object:
+        obj = edit({})
+        assert obj is not None
+        if obj["metadata"].get("resourceVersion") or obj["metadata"].get("uid"):
+            raise errors.not_found(kind.group, kind.plural, obj["metadata"]["name"])
+        return await self.create(kind, obj, namespace, caller)
+
+    async def _change(self, kind: Kind, item: Item, edit: Edit, subresource: str, caller: Caller,
+                      verb: str) -> Object:
+        """One attempt. Raises the store's Conflict where the item is no longer the current one."""
+        stored, strategy, old = storage_kind(kind), self.strategy(kind), item.fresh()
+        wanted = edit(from_storage(kind, item.fresh()))
+        if wanted is None:
+            return from_storage(kind, old)
+        metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional_update or bool(subresource))
+        defaults.default(kind, wanted)
+        obj = to_storage(kind, wanted)
+        if subresource == "status":
+            strategy.prepare_status(stored, obj, old)
+        elif not subresource:
+            strategy.prepare_update(stored, obj, old)
+        attributes = attributes_of(kind, caller, verb, "UPDATE", obj, subresource)
+        await self._admit(attributes, obj, old)
+        async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
+            refuse_invalid(stored, obj, old, subresource)
+            await self._validate(attributes, obj, old)
+            metadata.count_change(stored, obj, old)
+            obj = finished(stored, obj)
+            if obj == old:
+                return from_storage(kind, old)
+            if caller.dry_run:
+                return from_storage(kind, obj)
+            if deletion.over(stored, obj):
+                await self._remove(stored, item)
+                return from_storage(kind, obj)
+            try:
+                revision = await self.store.write(item.key, objects.encode(obj), expect=item.revision)
+            except contract.Unavailable as error:
+                raise unavailable(error) from error
+        return from_storage(kind, with_revision(obj, revision))
+
+    async def delete(self, kind: Kind, namespace: str, name: str, caller: Caller = INTERNAL) -> tuple[Object, bool]:
+        """Delete an object, as `caller.options` (DeleteOptions) say. Raises NotFound, Conflict.
+
+        Returns the object as it was or now is, and whether it is gone already.
+        """
+        options, stored, key = DeleteOptions.of(caller.options), storage_kind(kind), kind.key(namespace, name)
+        item = await self._current(kind, key)
+        for _ in range(WRITE_TRIES):
+            if item is None:
+                raise errors.not_found(kind.group, kind.plural, name)
+            try:
+                return await self._delete(kind, stored, item, options, caller)
+            except contract.Conflict as lost:
+                item = None if lost.current is None else entry_item(lost.current)
+        raise too_busy(kind, name)
+
+    async def _delete(self, kind: Kind, stored: Kind, item: Item, options: DeleteOptions,
+                      caller: Caller) -> tuple[Object, bool]:
+        old = item.fresh()
+        attributes = attributes_of(kind, caller, "delete", "DELETE", old)
+        await self._admit(attributes, None, old)
+        await self._validate(attributes, None, old)
+        wanted = deletion.plan(stored, old, options, self.clock.now()).obj
+        if wanted is None or deletion.over(stored, wanted):
+            if not caller.dry_run:
+                await self._remove(stored, item)
+            return from_storage(kind, old), True
+        wanted = finished(stored, wanted)
+        if wanted == old or caller.dry_run:
+            return from_storage(kind, wanted), False
+        try:
+            revision = await self.store.write(item.key, objects.encode(wanted), expect=item.revision)
+        except contract.Unavailable as error:
+            raise unavailable(error) from error
+        return from_storage(kind, with_revision(wanted, revision)), False
+
+    async def _remove(self, stored: Kind, item: Item) -> None:
+        try:
+            await self.store.delete(item.key, expect=item.revision)
+        except contract.Unavailable as error:
+            raise unavailable(error) from error
+        await self.strategy(stored).deleted(stored, item.fresh())
+
+    async def _current(self, kind: Kind, key: str) -> Item | None:
+        await self.feed.current()
+        return self.cache(kind).items.get(key)
+
+    async def _admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
+        for plugin in self.admission:
+            await plugin.admit(attributes, obj, old)
+
+    async def _validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
+        for plugin in self.admission:
+            await plugin.validate(attributes, obj, old)
+
+
+def storage_kind(kind: Kind) -> Kind:
+    """The row of the version in which a kind is stored."""
+    return BY_ID[f"{kind.storage}/{kind.kind}"]
+
+
+def finished(stored: Kind, obj: Object) -> Object:
+    """An object with everything that it is never without, in the order in which it is stored."""
+    obj = metadata.ordered(stored, obj)
+    fill(obj, stored.definition)
+    return obj
+
+
+def refuse_invalid(stored: Kind, obj: Object, old: Object | None, subresource: str = "") -> None:
+    """Raise Invalid with everything that is wrong.
+
+    What a subresource other than status changes is just what the main door may not: there the result alone is judged.
+    """
+    causes = validation.validate(stored, obj, old if subresource in ("", "status") else None)
+    if causes:
+        raise errors.invalid(stored.group, stored.kind, obj["metadata"].get("name", ""), causes)
+
+
+def attributes_of(kind: Kind, caller: Caller, verb: str, operation: str, obj: Object,
+                  subresource: str = "") -> Attributes:
+    """A write as admission sees it."""
+    return Attributes(user=caller.user, verb=verb, group=kind.group, version=kind.version, resource=kind.plural,
+                      subresource=subresource, namespace=obj["metadata"].get("namespace", ""),
+                      name=obj["metadata"].get("name", ""), kind=kind, operation=operation, options=caller.options,
+                      dry_run=caller.dry_run, warn=caller.warn)
+
+
+def with_revision(obj: Object, revision: int) -> Object:
+    """The object as it reads after a write."""
+    return obj | {"metadata": {"resourceVersion": str(revision)} | {
+        key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}}
+
+
+def entry_item(entry: Entry) -> Item:
+    return Item(entry.key, entry.value, entry.revision)
+
+
+def too_busy(kind: Kind, name: str) -> Conflict:
+    return errors.conflict(kind.group, kind.plural, name, metadata.STALE)
+
+
+def unavailable(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(f"the store is not available: {error}", retry_after=1)

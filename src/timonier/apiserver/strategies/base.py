@@ -1,0 +1,75 @@
+"""What is particular about writing a kind, beyond its defaults and its validation: the hooks, and what most kinds do.
+
+A strategy works on objects in the version in which they are stored. It does not read requests and does not write.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any
+
+from timonier.api.kinds import Kind
+from timonier.apiserver.request import User
+
+Object = dict[str, Any]
+
+
+class Strategy:
+    """The rule: spec and status are written through different doors."""
+
+    keeps_status_on_create = False
+    """Whether whoever creates an object may say how it is; else status begins empty."""
+    create_on_update = False
+    """Whether PUT on a name that does not exist creates it."""
+    unconditional_update = True
+    """Whether PUT without a resourceVersion overwrites whatever is there."""
+
+    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
+        """Before admission and validation of a new object; in place."""
+        if kind.subresource("status") and not self.keeps_status_on_create:
+            obj.pop("status", None)
+
+    def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
+        """Before admission and validation of a change through the main door; in place."""
+        if kind.subresource("status"):
+            keep(obj, old, "status")
+
+    def prepare_status(self, kind: Kind, obj: Object, old: Object) -> None:
+        """Before a change through /status: all but status stays as it was, but for metadata that anyone may set."""
+        status = obj.get("status")
+        obj.clear()
+        obj.update({key: value for key, value in old.items() if key != "status"})
+        if status is not None:
+            obj["status"] = status
+
+    def creating(self, kind: Kind, obj: Object, *, dry_run: bool) -> AbstractAsyncContextManager[None]:
+        """Around the write of a new object: what must be claimed with it, and given back where it fails."""
+        return nullcontext()
+
+    def updating(self, kind: Kind, obj: Object, old: Object, *, dry_run: bool) -> AbstractAsyncContextManager[None]:
+        """Around the write of a changed object."""
+        return nullcontext()
+
+    async def deleted(self, kind: Kind, obj: Object) -> None:
+        """After an object was removed from the store."""
+
+
+class NoUnconditionalUpdate(Strategy):
+    """Kinds that insist on a resourceVersion: two writers must never overwrite one another unknowingly."""
+
+    unconditional_update = False
+
+
+class CreateOnUpdate(Strategy):
+    """Kinds that PUT creates."""
+
+    create_on_update = True
+
+
+def keep(obj: Object, old: Object, *fields: str) -> None:
+    """Have fields as they were."""
+    for field in fields:
+        if field in old:
+            obj[field] = old[field]
+        else:
+            obj.pop(field, None)

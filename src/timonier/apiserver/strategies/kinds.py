@@ -1,0 +1,126 @@
+"""Kinds that differ from the rule in a line or two, and the table of all strategies."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+from timonier.api.kinds import Kind
+from timonier.apiserver.request import User
+from timonier.apiserver.strategies.base import CreateOnUpdate, NoUnconditionalUpdate, Strategy, keep
+from timonier.apiserver.strategies.pod import PodStrategy
+
+Object = dict[str, Any]
+
+NAME_LABEL = "kubernetes.io/metadata.name"
+
+
+class NamespaceStrategy(Strategy):
+    """A namespace is Active from the start, carries its name as a label, and waits for its contents when deleted."""
+
+    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
+        obj["status"] = {"phase": "Active"}
+        spec = obj["spec"] = dict(obj.get("spec") or {})
+        spec["finalizers"] = list(dict.fromkeys([*(spec.get("finalizers") or ()), "kubernetes"]))
+        label(obj)
+
+    def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
+        keep(obj, old, "status", "spec")
+        label(obj)
+
+
+def label(obj: Object) -> None:
+    metadata = obj["metadata"]
+    if name := metadata.get("name"):
+        metadata["labels"] = (metadata.get("labels") or {}) | {NAME_LABEL: name}
+
+
+class NodeStrategy(Strategy):
+    """A kubelet registers its node with the status that it knows."""
+
+    keeps_status_on_create = True
+
+
+class SecretStrategy(Strategy):
+    """`stringData` is how people write; `data` is what is stored."""
+
+    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
+        encode_strings(obj)
+
+    def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
+        encode_strings(obj)
+
+
+def encode_strings(obj: Object) -> None:
+    strings = obj.pop("stringData", None)
+    if strings:
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in strings.items()}
+        obj["data"] = (obj.get("data") or {}) | encoded
+
+
+class CertificateRequestStrategy(Strategy):
+    """A request for a certificate remembers who made it, whatever it claims, and cannot be changed."""
+
+    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
+        super().prepare_create(kind, obj, user)
+        spec = obj["spec"] = dict(obj.get("spec") or {})
+        spec |= {"username": user.name, "uid": user.uid, "groups": list(user.groups),
+                 "extra": {key: list(values) for key, values in user.extra.items()}}
+        obj["spec"] = {key: value for key, value in spec.items() if value}
+
+    def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
+        keep(obj, old, "spec", "status")
+
+
+class ReplicatedStrategy(Strategy):
+    """Sets of pods: their status says at least how many there are."""
+
+    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
+        obj["status"] = {"replicas": 0}
+
+
+class VolumeStrategy(Strategy):
+    """Volumes and claims wait to be bound."""
+
+    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
+        obj["status"] = {"phase": "Pending"}
+
+
+class AcceptedLater(Strategy):
+    """Extensions of the API begin without conditions: whoever serves them says when they are established."""
+
+    unconditional_update = False
+
+
+STRATEGIES: dict[str, type[Strategy]] = {
+    "v1/Namespace": NamespaceStrategy,
+    "v1/Node": NodeStrategy,
+    "v1/Pod": PodStrategy,
+    "v1/Secret": SecretStrategy,
+    "v1/ReplicationController": ReplicatedStrategy,
+    "v1/PersistentVolume": VolumeStrategy,
+    "v1/PersistentVolumeClaim": VolumeStrategy,
+    "v1/ServiceAccount": NoUnconditionalUpdate,
+    "v1/Endpoints": CreateOnUpdate,
+    "v1/Event": CreateOnUpdate,
+    "v1/LimitRange": CreateOnUpdate,
+    "events.k8s.io/v1/Event": CreateOnUpdate,
+    "apps/v1/ReplicaSet": ReplicatedStrategy,
+    "apps/v1/StatefulSet": ReplicatedStrategy,
+    "coordination.k8s.io/v1/Lease": type("LeaseStrategy", (CreateOnUpdate, NoUnconditionalUpdate), {}),
+    "policy/v1/PodDisruptionBudget": NoUnconditionalUpdate,
+    "certificates.k8s.io/v1/CertificateSigningRequest": CertificateRequestStrategy,
+    "apiextensions.k8s.io/v1/CustomResourceDefinition": AcceptedLater,
+    "apiregistration.k8s.io/v1/APIService": AcceptedLater,
+    "rbac.authorization.k8s.io/v1/Role": CreateOnUpdate,
+    "rbac.authorization.k8s.io/v1/RoleBinding": CreateOnUpdate,
+    "rbac.authorization.k8s.io/v1/ClusterRole": CreateOnUpdate,
+    "rbac.authorization.k8s.io/v1/ClusterRoleBinding": CreateOnUpdate,
+    "node.k8s.io/v1/RuntimeClass": NoUnconditionalUpdate,
+    "storage.k8s.io/v1/CSIDriver": NoUnconditionalUpdate,
+    "storage.k8s.io/v1/CSINode": NoUnconditionalUpdate,
+    "storage.k8s.io/v1/VolumeAttachment": NoUnconditionalUpdate,
+    "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration": NoUnconditionalUpdate,
+    "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration": NoUnconditionalUpdate,
+}
+"""By kind; every other kind follows the rule. Services, which hold allocations, are added by the registry."""

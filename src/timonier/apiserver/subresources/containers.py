@@ -1,0 +1,83 @@
+"""Doors to one part of an object each: a pod's ephemeral containers and its resources, a certificate's approval.
+
+What is sent is the whole object; only the part is taken from it. Resizing is refused: no kubelet of this project can
+change the resources of a running container yet, and accepting what never happens would be a lie.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from timonier.api.errors import Cause, Forbidden, invalid
+from timonier.api.kinds import Kind
+from timonier.apiserver import bodies
+from timonier.apiserver.answers import of_object
+from timonier.apiserver.documents import Answer
+from timonier.apiserver.request import Object, Request
+from timonier.apiserver.verbs.create import caller
+from timonier.apiserver.verbs.patch import Patch, edit_of
+from timonier.apiserver.verbs.update import match_name
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
+
+async def serve(server: ApiServer, request: Request) -> Answer:
+    kind, part = request.kind, request.subresource
+    assert kind is not None
+    now = server.clock.now()
+    if request.verb == "get":
+        return of_object(request, kind, await server.registry.get(kind, request.namespace, request.name), now)
+    if part == "resize":
+        raise Forbidden(f'pods "{request.name}" is forbidden: resizing running containers is not supported by this '
+                        "cluster's nodes; change the pod template and let its controller replace the pod",
+                        resource="pods", name=request.name)
+    if request.verb == "update":
+        sent = bodies.decode(request, kind)
+        match_name(sent, request.name)
+        wanted: Patch = partial(same, sent)
+    else:
+        wanted = edit_of(request, kind, kind.definition)
+
+    def edit(old: Object) -> Object:
+        return taken(kind, part, old, wanted(old))
+
+    changed = await server.registry.change(kind, request.namespace, request.name, edit, part, caller(request),
+                                           verb=request.verb)
+    return of_object(request, kind, changed, now)
+
+
+def taken(kind: Kind, part: str, old: Object, new: Object) -> Object:
+    """The old object with one part of the new one."""
+    given = new.get("metadata") or {}
+    guard = {field: given[field] for field in ("resourceVersion", "uid") if given.get(field)}
+    metadata = {key: value for key, value in old["metadata"].items() if key not in ("resourceVersion", "uid")} | guard
+    if part == "approval":
+        conditions = (new.get("status") or {}).get("conditions") or []
+        return old | {"metadata": metadata, "status": (old.get("status") or {}) | {"conditions": conditions}}
+    containers = (new.get("spec") or {}).get("ephemeralContainers") or []
+    refuse_changes(kind, old, containers)
+    return old | {"metadata": metadata, "spec": old["spec"] | {"ephemeralContainers": containers}}
+
+
+def refuse_changes(kind: Kind, old: Object, containers: list[Object]) -> None:
+    """Ephemeral containers can be added, and neither changed nor taken away. Raises Invalid."""
+    by_name = {container.get("name"): container for container in containers}
+    before = old["spec"].get("ephemeralContainers") or []
+    wrong = []
+    for index, container in enumerate(before):
+        found, field = by_name.get(container["name"]), f"spec.ephemeralContainers[{index}]"
+        if found is None:
+            wrong.append(Cause("FieldValueForbidden", "spec.ephemeralContainers",
+                               f"Forbidden: existing ephemeral containers {container['name']!r} may not be removed\n"))
+        elif any(found.get(key) != container.get(key) for key in ("image", "command", "args", "targetContainerName")):
+            wrong.append(Cause("FieldValueForbidden", field,
+                               "Forbidden: existing ephemeral containers may not be changed"))
+    if wrong:
+        raise invalid(kind.group, kind.kind, old["metadata"]["name"], wrong)
+
+
+def same(sent: Object, old: Object) -> Object:
+    """What a PUT makes of an object: what was sent."""
+    return sent

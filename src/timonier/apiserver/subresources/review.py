@@ -1,0 +1,22 @@
+"""Reviews: questions about identity and rights that are asked by creating an object, and never stored."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from timonier.apiserver import bodies
+from timonier.apiserver.answers import of_object
+from timonier.apiserver.documents import Answer
+from timonier.apiserver.request import Request
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
+
+async def serve(server: ApiServer, request: Request) -> Answer:
+    kind = request.kind
+    assert kind is not None
+    obj = bodies.decode(request, kind)
+    assert server.reviews is not None
+    answered = await server.reviews.answer(kind.kind, obj, request.user, request.namespace)
+    return of_object(request, kind, {"metadata": {}} | answered, server.clock.now(), 201)

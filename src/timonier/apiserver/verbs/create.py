@@ -1,0 +1,31 @@
+"""POST to a collection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from timonier.api.errors import MethodNotAllowed
+from timonier.api.kinds import Kind
+from timonier.apiserver import bodies
+from timonier.apiserver.answers import of_object
+from timonier.apiserver.documents import Answer
+from timonier.apiserver.registry import Caller
+from timonier.apiserver.request import Request
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
+
+async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
+    if kind.namespaced and not request.namespace:
+        raise MethodNotAllowed("the server does not allow this method on the requested resource")
+    obj = bodies.decode(request, kind)
+    created = await server.registry.create(kind, obj, request.namespace, caller(request))
+    return of_object(request, kind, created, server.clock.now(), 201)
+
+
+def caller(request: Request) -> Caller:
+    """On whose behalf a request writes. Raises Invalid for a dryRun that is not known."""
+    options = {"fieldManager": request.parameter("fieldManager"),
+               "fieldValidation": bodies.field_validation(request)}
+    return Caller(request.user, bodies.dry_run(request), request.warn, options)

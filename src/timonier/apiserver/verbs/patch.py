@@ -1,0 +1,94 @@
+"""PATCH of one object, or of its status: JSON patch, merge patch, strategic merge patch.
+
+A patch is applied to the object as it is when written; where somebody else was faster, to what they made of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from timonier.api.errors import BadRequest, UnsupportedMediaType
+from timonier.api.kinds import Kind
+from timonier.api.patches.clone import clone
+from timonier.api.patches.json_patch import json_patch
+from timonier.api.patches.merge import merge_patch
+from timonier.api.patches.strategic import strategic_merge
+from timonier.apiserver import bodies
+from timonier.apiserver.answers import of_object
+from timonier.apiserver.documents import Answer
+from timonier.apiserver.request import Object, Request
+from timonier.apiserver.verbs.create import caller
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
+JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY = (
+    "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
+    "application/apply-patch+yaml")
+TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC)
+
+Patch = Callable[[Object], Object]
+
+
+async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
+    patched = await server.registry.change(kind, request.namespace, request.name,
+                                           edit_of(request, kind, kind.definition), request.subresource,
+                                           caller(request), verb="patch")
+    return of_object(request, kind, patched, server.clock.now())
+
+
+def edit_of(request: Request, kind: Kind, definition: str) -> Patch:
+    """What the patch of a request makes of an object; the result is checked like one that was sent whole."""
+    patch = patch_of(request, definition)
+
+    def edit(old: Object) -> Object:
+        patched = patch(clone(old))
+        if not isinstance(patched, dict):
+            raise BadRequest(f"the patch does not leave an object of type {kind.kind}")
+        wanted = bodies.checked(bodies.identify(patched, kind, request.body), b"", definition, request)
+        metadata = wanted.setdefault("metadata", {})
+        for field in ("name", "namespace"):
+            keep(metadata, old["metadata"], field, kind)
+        return wanted
+    return edit
+
+
+def keep(metadata: Object, old: Object, field: str, kind: Kind) -> None:
+    """A patch changes neither an object's name nor its place."""
+    if field in old and metadata.get(field) != old[field]:
+        if field == "namespace":
+            raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+        raise BadRequest(f"the name of the object ({metadata.get(field, '')}) does not match the name on the URL "
+                         f"({old[field]})")
+
+
+def patch_of(request: Request, definition: str) -> Patch:
+    """The patch, parsed. Raises UnsupportedMediaType and BadRequest."""
+    kind = bodies.media_type(request)
+    if kind == APPLY:
+        raise UnsupportedMediaType("server-side apply (application/apply-patch+yaml) is not supported by this server "
+                                   f"yet - accepted media types include: {', '.join(TYPES)}")
+    if kind not in TYPES:
+        raise bodies.unsupported(TYPES)
+    content: Any = parse(request.body)
+    if kind == JSON_PATCH:
+        return lambda old: json_patch(old, content)
+    if kind == MERGE_PATCH:
+        return lambda old: merge_patch(old, content)
+    return lambda old: strategic_merge(old, content, definition)
+
+
+def parse(body: bytes) -> Any:
+    import json
+
+    import orjson
+
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        pass
+    try:
+        return json.loads(body, parse_constant=bodies.refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadRequest(f"error decoding patch: {bodies.go_error(body, error)}") from None
