@@ -1,0 +1,145 @@
+"""OpenAPI documents: v3, one for each group and version, and v2, one for all.
+
+A document is made of dictionaries once, when first asked for, and kept as compressed bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from timonier.api.kinds import KINDS, Kind
+from timonier.api.schema import Docs, Schema
+from timonier.apiserver.documents import Document
+from timonier.apiserver.openapi import protobuf
+from timonier.apiserver.openapi.operations import Operation, Parameter, operations
+from timonier.apiserver.openapi.schemas import NO_DOCS, V2, V3, closure, schema
+
+PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+INFO = {"title": "Kubernetes", "version": "v1.37.0"}
+UNAUTHORIZED = {"description": "Unauthorized"}
+REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
+Json = dict[str, Any]
+
+
+def group_versions() -> dict[str, list[Kind]]:
+    """The kinds by the path of their group and version: `api/v1`, `apis/apps/v1`."""
+    found: dict[str, list[Kind]] = {}
+    for kind in KINDS:
+        found.setdefault(kind.path().strip("/").rpartition("/")[0], []).append(kind)
+    return found
+
+
+@cache
+def index() -> Document:
+    """Where the v3 documents are. The hash in a URL stands for the content, so clients may keep it for ever."""
+    paths = {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={fingerprint(path)}"}
+             for path in sorted(group_versions())}
+    return Document.of_json({"paths": paths})
+
+
+@cache
+def fingerprint(path: str) -> str:
+    """A hash over everything that a document is made of: the schema, the kinds, and this package's code."""
+    digest = hashlib.sha512(path.encode())
+    for file in ("structure.z", "docs.z"):
+        digest.update((files("timonier.api.schema") / file).read_bytes())
+    for source in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(source.read_bytes())
+    digest.update(repr(group_versions().get(path)).encode())
+    return digest.hexdigest().upper()
+
+
+@cache
+def v3(path: str) -> Document | None:
+    """The document of a group and version; None where there is no such."""
+    kinds = group_versions().get(path)
+    if kinds is None:
+        return None
+    described = descriptions()
+    actions = list(operations(kinds))
+    schemas = {name: schema(name, described.get(name, NO_DOCS), V3) for name in needed(actions, kinds)}
+    return Document.of_json({"openapi": "3.0.0", "info": INFO, "paths": grouped(actions, operation_v3),
+                             "components": {"schemas": schemas}})
+
+
+@cache
+def v2(media_type: str) -> Document:
+    """The one document of everything, as JSON or as protobuf."""
+    described = descriptions()
+    actions = list(operations(KINDS))
+    document: Json = {"swagger": "2.0", "info": INFO, "paths": grouped(actions, operation_v2), "definitions": {
+        name: schema(name, described.get(name, NO_DOCS), V2) for name in needed(actions, KINDS)}}
+    content = protobuf.document(document) if media_type == PROTOBUF else orjson.dumps(document)
+    return Document.of(content, media_type)
+
+
+def descriptions() -> dict[str, Docs]:
+    """All descriptions, read for one document and let go."""
+    found: dict[str, Docs] = orjson.loads(zlib.decompress((files("timonier.api.schema") / "docs.z").read_bytes()))
+    return found
+
+
+def needed(actions: Iterable[Operation], kinds: Sequence[Kind]) -> list[str]:
+    names = {name for action in actions for name in (action.body, action.result) if name}
+    return closure({*names, *(kind.definition for kind in kinds), "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent"})
+
+
+def grouped(actions: Iterable[Operation], render: Any) -> Json:
+    paths: Json = {}
+    for action in actions:
+        paths.setdefault(action.path, {})[action.method] = render(action)
+    return dict(sorted(paths.items()))
+
+
+def common(action: Operation) -> Json:
+    return {"tags": [action.tag], "description": action.description, "operationId": action.id}
+
+
+def extensions(action: Operation) -> Json:
+    group, kind, version = action.gvk
+    return {"x-kubernetes-action": action.action,
+            "x-kubernetes-group-version-kind": {"group": group, "kind": kind, "version": version}}
+
+
+def operation_v3(action: Operation) -> Json:
+    def content(types: Sequence[str], name: str) -> Json:
+        body: Schema = {"$ref": V3 + name} if name else {"type": "string"}
+        return {media_type: {"schema": body} for media_type in types}
+
+    answers: Json = {str(code): {"description": REASONS[code], "content": content(action.produces, action.result)}
+                     for code in action.codes}
+    body = {"requestBody": {"content": content(action.consumes, action.body)}} if action.body else {}
+    return common(action) | {"parameters": [parameter_v3(parameter) for parameter in action.parameters]} | body | {
+        "responses": answers | {"401": UNAUTHORIZED}} | extensions(action)
+
+
+def parameter_v3(parameter: Parameter) -> Json:
+    made: Json = {"name": parameter.name, "in": parameter.place, "description": parameter.description}
+    return made | ({"required": True} if parameter.required else {}) | {
+        "schema": {"type": parameter.type, "uniqueItems": True}}
+
+
+def operation_v2(action: Operation) -> Json:
+    parameters: list[Json] = [parameter_v2(parameter) for parameter in action.parameters]
+    if action.body:
+        parameters.append({"name": "body", "in": "body", "required": action.method in ("post", "put", "patch"),
+                           "schema": {"$ref": V2 + action.body}})
+    body: Schema = {"$ref": V2 + action.result} if action.result else {"type": "string"}
+    answers: Json = {str(code): {"description": REASONS[code], "schema": body} for code in action.codes}
+    return common(action) | {
+        "consumes": list(action.consumes), "produces": list(action.produces), "schemes": ["https"],
+        "parameters": parameters, "responses": answers | {"401": UNAUTHORIZED}} | extensions(action)
+
+
+def parameter_v2(parameter: Parameter) -> Json:
+    made: Json = {"name": parameter.name, "in": parameter.place, "description": parameter.description,
+                  "type": parameter.type, "uniqueItems": True}
+    return made | ({"required": True} if parameter.required else {})
