@@ -76,7 +76,8 @@ class Running:
         self.recorder = Recorder(client, controller.name, clock)
         self._client, self._clock = client, clock
         self.mirrors: dict[type[Object], Informer[Any]] = {
-            watch.cls: informers.informer(watch.cls) for watch in controller.watches}
+            watch.cls: informers.informer(watch.cls, watch.namespace, fields=watch.fields)
+            for watch in controller.watches}
         self.snapshot = Snapshot(self.mirrors)
         self._expectations = Expectations(self.mirrors, clock)
 

@@ -57,12 +57,14 @@ class Snapshot:
 class Watch(Generic[T]):
     """A kind that a controller depends on; `keys` says which of the controller's keys an object concerns.
 
-    It is asked about an object as it was and as it is.
+    It is asked about an object as it was and as it is. `namespace` and `fields` keep the mirror small.
     """
 
     cls: type[T]
     keys: Callable[[T, Snapshot], Iterable[str]]
     indexes: Mapping[str, Callable[[T], Iterable[str]]] = field(default_factory=dict)
+    namespace: str = ""
+    fields: str = ""
 
 
 def itself(obj: Object, _: Snapshot) -> Iterable[str]:
