@@ -61,6 +61,8 @@ def defaulter_of(name: str) -> Defaulter | None:
         for field, descend in below:
             if field in obj:
                 descend(obj[field])
+            elif field == "spec":
+                descend(obj.setdefault(field, {}))  # never a pointer in Go: an empty one has defaults too
     return defaulter
 
 

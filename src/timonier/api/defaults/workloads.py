@@ -30,6 +30,7 @@ def replication_controller(obj: Obj) -> None:
 
 
 def deployment(spec: Obj) -> None:
+    spec.setdefault("template", {})
     strategy = spec.setdefault("strategy", {})
     if not strategy.get("type"):
         strategy["type"] = "RollingUpdate"
@@ -39,7 +40,12 @@ def deployment(spec: Obj) -> None:
         rolling.setdefault("maxSurge", "25%")
 
 
+def replica_set(spec: Obj) -> None:
+    spec.setdefault("template", {})
+
+
 def daemon_set(spec: Obj) -> None:
+    spec.setdefault("template", {})
     strategy = spec.setdefault("updateStrategy", {})
     if not strategy.get("type"):
         strategy["type"] = "RollingUpdate"
@@ -50,6 +56,7 @@ def daemon_set(spec: Obj) -> None:
 
 
 def stateful_set(spec: Obj) -> None:
+    spec.setdefault("template", {})
     strategy = spec.setdefault("updateStrategy", {})
     if not strategy.get("type"):
         strategy["type"] = "RollingUpdate"
@@ -67,14 +74,10 @@ def stateful_set(spec: Obj) -> None:
 
 
 def job(obj: Obj) -> None:
-    labels = obj.get("spec", {}).get("template", {}).get("metadata", {}).get("labels")
+    spec = obj.setdefault("spec", {})
+    labels = spec.setdefault("template", {}).get("metadata", {}).get("labels")
     if labels and not obj.get("metadata", {}).get("labels"):
         obj.setdefault("metadata", {})["labels"] = dict(labels)
-    if "spec" in obj:
-        job_spec(obj["spec"])
-
-
-def job_spec(spec: Obj) -> None:
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
@@ -94,11 +97,18 @@ def autoscaler(spec: Obj) -> None:
             behavior[direction] = clone(rules) | behavior.get(direction, {})
 
 
+def job_template(obj: Obj) -> None:
+    """A CronJob's template gets the defaults of its pods, but not those of a Job, which come with the Job."""
+    obj.setdefault("spec", {}).setdefault("template", {})
+
+
 WORKLOADS: dict[str, Callable[[Obj], None]] = {
     CORE + "ReplicationController": replication_controller,
     APPS + "DeploymentSpec": deployment,
+    APPS + "ReplicaSetSpec": replica_set,
     APPS + "DaemonSetSpec": daemon_set,
     APPS + "StatefulSetSpec": stateful_set,
     BATCH + "Job": job,
+    BATCH + "JobTemplateSpec": job_template,
     AUTOSCALING + "v2.HorizontalPodAutoscalerSpec": autoscaler,
 }

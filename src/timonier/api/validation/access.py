@@ -1,0 +1,134 @@
+"""Who may do what: roles, bindings, certificate requests, reviews."""
+
+from __future__ import annotations
+
+from timonier.api import names
+from timonier.api.validation.causes import Causes, Obj
+from timonier.api.validation.metadata import label_selector
+
+GROUP = "rbac.authorization.k8s.io"
+SUBJECTS = ("Group", "ServiceAccount", "User")
+USAGES = ("any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
+          "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system",
+          "ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc",
+          "ocsp signing", "s/mime", "server auth", "signing", "timestamping")
+
+
+def role(obj: Obj, causes: Causes) -> None:
+    rules(obj, causes, namespaced=True)
+
+
+def cluster_role(obj: Obj, causes: Causes) -> None:
+    rules(obj, causes, namespaced=False)
+    selectors = obj.get("aggregationRule", {}).get("clusterRoleSelectors", ())
+    if "aggregationRule" in obj and not selectors:
+        causes.required("aggregationRule.clusterRoleSelectors", "at least one clusterRoleSelector required if "
+                        "aggregationRule is non-nil")
+    for index, selector in enumerate(selectors):
+        label_selector(selector, f"aggregationRule.clusterRoleSelectors[{index}]", causes)
+
+
+def rules(obj: Obj, causes: Causes, *, namespaced: bool) -> None:
+    for index, rule in enumerate(obj.get("rules", ())):
+        path, urls = f"rules[{index}]", rule.get("nonResourceURLs", ())
+        if not rule.get("verbs"):
+            causes.required(f"{path}.verbs", "verbs must contain at least one value")
+        if urls:
+            if namespaced:
+                causes.invalid(f"{path}.nonResourceURLs", urls, "namespaced rules cannot apply to non-resource URLs")
+            if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
+                causes.invalid(f"{path}.nonResourceURLs", urls,
+                               "rules cannot apply to both regular resources and non-resource URLs")
+            continue
+        if not rule.get("apiGroups"):
+            causes.required(f"{path}.apiGroups", "resource rules must supply at least one api group")
+        if not rule.get("resources"):
+            causes.required(f"{path}.resources", "resource rules must supply at least one resource")
+
+
+def role_binding(obj: Obj, causes: Causes) -> None:
+    binding(obj, ("ClusterRole", "Role"), causes)
+
+
+def cluster_role_binding(obj: Obj, causes: Causes) -> None:
+    binding(obj, ("ClusterRole",), causes)
+
+
+def binding(obj: Obj, roles: tuple[str, ...], causes: Causes) -> None:
+    reference = obj.get("roleRef", {})
+    if reference.get("apiGroup") != GROUP:
+        causes.unsupported("roleRef.apiGroup", reference.get("apiGroup", ""), (GROUP,))
+    if reference.get("kind") not in roles:
+        causes.unsupported("roleRef.kind", reference.get("kind", ""), roles)
+    name = reference.get("name", "")
+    if not name:
+        causes.required("roleRef.name")
+    else:
+        causes.each_invalid("roleRef.name", name, names.path_segment(name))
+    for index, subject in enumerate(obj.get("subjects", ())):
+        check_subject(subject, f"subjects[{index}]", causes)
+
+
+def check_subject(subject: Obj, path: str, causes: Causes) -> None:
+    name, kind, group = subject.get("name", ""), subject.get("kind", ""), subject.get("apiGroup", "")
+    if not name:
+        causes.required(f"{path}.name")
+    if kind == "ServiceAccount":
+        if name:
+            causes.each_invalid(f"{path}.name", name, names.dns_subdomain(name))
+        if group:
+            causes.unsupported(f"{path}.apiGroup", group, ("",))
+        if not subject.get("namespace"):
+            causes.required(f"{path}.namespace")
+    elif kind in ("User", "Group"):
+        if group != GROUP:
+            causes.unsupported(f"{path}.apiGroup", group, (GROUP,))
+    else:
+        causes.unsupported(f"{path}.kind", kind, SUBJECTS)
+
+
+def binding_update(obj: Obj, old: Obj, causes: Causes) -> None:
+    if obj.get("roleRef") != old.get("roleRef"):
+        causes.invalid("roleRef", obj.get("roleRef"), "cannot change roleRef")
+
+
+def signing_request(obj: Obj, causes: Causes) -> None:
+    spec = obj.get("spec", {})
+    if not spec.get("request"):
+        causes.required("spec.request")
+    if not spec.get("usages"):
+        causes.required("spec.usages")
+    for index, usage in enumerate(spec.get("usages", ())):
+        if usage not in USAGES:
+            causes.unsupported(f"spec.usages[{index}]", usage, USAGES)
+    signer = spec.get("signerName", "")
+    if not signer:
+        causes.required("spec.signerName")
+    elif signer.count("/") != 1 or not all(signer.split("/")):
+        causes.invalid("spec.signerName", signer,
+                       "must be a fully qualified domain and path of the form 'example.com/signer-name'")
+    seconds = spec.get("expirationSeconds")
+    if seconds is not None and seconds < 600:
+        causes.invalid("spec.expirationSeconds", seconds,
+                       "may not specify a duration less than 600 seconds (10 minutes)")
+
+
+def subject_access_review(obj: Obj, causes: Causes) -> None:
+    spec = obj.get("spec", {})
+    if not spec.get("user") and not spec.get("groups"):
+        causes.invalid("spec.user", spec.get("user", ""), "at least one of user or group must be specified")
+    access(spec, causes)
+
+
+def self_access_review(obj: Obj, causes: Causes) -> None:
+    access(obj.get("spec", {}), causes)
+
+
+def access(spec: Obj, causes: Causes) -> None:
+    given = [field for field in ("resourceAttributes", "nonResourceAttributes") if field in spec]
+    if len(given) == 2:
+        causes.invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"],
+                       "cannot be specified in combination with resourceAttributes")
+    elif not given:
+        causes.invalid("spec.resourceAttributes", None,
+                       "exactly one of nonResourceAttributes or resourceAttributes must be specified")
