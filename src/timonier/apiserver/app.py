@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any, Protocol
 from urllib.parse import parse_qs, parse_qsl
 
@@ -154,7 +154,7 @@ def too_large(limit: int) -> RequestEntityTooLarge:
 
 def request_of(scope: dict[str, Any]) -> Request:
     """The request of an ASGI scope."""
-    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    headers = joined(scope["headers"])
     text = scope["query_string"].decode("latin-1")
     query = parse_query(text) if text else {}
     exchange: Exchange | None = scope.get("extensions", {}).get("timonier")
@@ -166,6 +166,15 @@ def request_of(scope: dict[str, Any]) -> Request:
         audit_id=audit_id if 0 < len(audit_id) <= LONGEST_AUDIT_ID and audit_id.isprintable() else str(uuid.uuid4()),
         peer_certificate=exchange.peer_certificate if exchange else None,
         take_over=exchange.take_over if exchange else None)
+
+
+def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by name; the values of repeated ones, such as the protocols that exec offers, joined by a comma."""
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 def parse_query(text: str) -> dict[str, list[str]]:

@@ -98,8 +98,8 @@ class Attributes:
 class Request:
     """One request on its way through the server.
 
-    Header names are lower-case; where a header or a query parameter is repeated, headers keep the last value and
-    `query` all of them. `body` is complete. `user` is set by authentication, before anything else reads it.
+    Header names are lower-case; where a header or a query parameter is repeated, headers have the values joined by a
+    comma and `query` a list of them. `body` is complete. `user` is set by authentication, before anything else reads it.
     """
 
     method: str

@@ -15,6 +15,7 @@ from timonier.kit.clock import Seconds
 from timonier.kit.http import Connections, HttpError
 from timonier.kit.streaming import websocket
 from timonier.kit.streaming.relay import IDLE_SECONDS, Link, both_ways, relay
+from timonier.kit.streaming.switching import switching
 from timonier.node.kubelet.server import channels
 from timonier.node.kubelet.server.answers import Call, Refused
 from timonier.node.kubelet.server.channels import Channels, Tunnel
@@ -146,11 +147,3 @@ def accept_websocket(call: Call, protocol: str) -> bytes:
     """The server's half of the WebSocket handshake."""
     return switching({"Upgrade": "websocket", "Sec-WebSocket-Protocol": protocol,
                       "Sec-WebSocket-Accept": websocket.accept_key(call.headers["sec-websocket-key"])})
-
-
-def switching(headers: Mapping[str, str]) -> bytes:
-    """An answer with status 101."""
-    named = {"Connection": "Upgrade"} | {name.title(): value for name, value in headers.items()
-                                         if name not in ("connection", "date", "content-length")}
-    lines = ["HTTP/1.1 101 Switching Protocols", *(f"{name}: {value}" for name, value in named.items())]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
