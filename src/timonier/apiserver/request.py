@@ -99,7 +99,8 @@ class Request:
     """One request on its way through the server.
 
     Header names are lower-case; where a header or a query parameter is repeated, headers have the values joined by a
-    comma and `query` a list of them. `body` is complete. `user` is set by authentication, before anything else reads it.
+    comma and `query` a list of them. `body` is complete. `user` is set by authentication, before anything else
+    reads it.
     """
 
     method: str
