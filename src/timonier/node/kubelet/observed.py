@@ -13,6 +13,9 @@ from timonier.kit.clock import Time
 from timonier.node.cri.contract import ContainerState, ContainerStatus, Namespace, SandboxState, SandboxStatus
 from timonier.node.kubelet.backoff import BackOff
 
+SANDBOX = ""
+"""Stands for the pod's volumes, cgroup and sandbox where containers go by their names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Run:
@@ -96,6 +99,8 @@ class Knowledge:
     back_off: BackOff = field(default_factory=BackOff)
     waiting: dict[str, Waiting] = field(default_factory=dict)
     """By container name: why it was not started the last time."""
+    retry_at: dict[str, Time] = field(default_factory=dict)
+    """By container name: when to try again what could not be started; `SANDBOX` stands for what comes before."""
     ready: set[str] = field(default_factory=set)
     """Ids of containers whose readiness probe succeeds."""
     started: set[str] = field(default_factory=set)

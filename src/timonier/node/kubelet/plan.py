@@ -14,7 +14,7 @@ from timonier.kit.clock import Seconds, Time
 from timonier.node.cri.contract import ContainerState, SandboxState
 from timonier.node.kubelet import names
 from timonier.node.kubelet.backoff import go_duration
-from timonier.node.kubelet.observed import Ended, Knowledge, Observed, Run, Waiting
+from timonier.node.kubelet.observed import SANDBOX, Ended, Knowledge, Observed, Run, Waiting
 
 ENDED_PHASES = ("Succeeded", "Failed")
 DEADLINE = Ended("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
@@ -123,6 +123,8 @@ class Builder:
         ran_before = bool(observed.runs)
         if not due or (ran_before and spec.restartPolicy == "Never" and self.nothing_restarts_itself()):
             return stop(observed)
+        if (wait := self.knowledge.retry_at.get(SANDBOX, 0) - self.now) > 0:
+            return Plan(later=wait if self.later is None else min(wait, self.later))
         attempt = observed.sandboxes[0].sandbox.attempt + 1 if observed.sandboxes else 0
         return Plan(replace_sandbox=bool(observed.sandboxes), create_sandbox=attempt, later=self.later)
 
@@ -174,6 +176,10 @@ class Builder:
 
     def start(self, container: core_v1.Container, before: Run | None) -> bool:
         """Start a container now, or wait for its back-off to pass; whether it is now."""
+        if (retry := self.knowledge.retry_at.get(container.name, 0) - self.now) > 0:
+            self.waiting[container.name] = self.knowledge.waiting.get(container.name, Waiting("ContainerCreating"))
+            self.later = retry if self.later is None else min(self.later, retry)
+            return False
         since = ended_at(before)
         wait = self.knowledge.back_off.remaining(container.name, since, self.now) if before else 0
         if wait <= 0:

@@ -47,6 +47,8 @@ def pod_status(pod: core_v1.Pod, observed: Observed, knowledge: Knowledge, host:
     teller = Teller(pod, observed, knowledge, host, over)
     status.initContainerStatuses = [teller.status(c, before.initContainerStatuses) for c in pod.spec.initContainers]
     status.containerStatuses = [teller.status(c, before.containerStatuses) for c in pod.spec.containers]
+    if knowledge.ended and not observed.runs and not before.containerStatuses:
+        status.initContainerStatuses, status.containerStatuses = [], []
     status.ephemeralContainerStatuses = before.ephemeralContainerStatuses
     if knowledge.ended:
         status.reason, status.message = knowledge.ended.reason, knowledge.ended.message
@@ -163,7 +165,7 @@ def phase(pod: core_v1.Pod, status: core_v1.PodStatus, over: bool) -> str:
     """Pending until everything has started once; Running while anything runs or will run; then how it ended."""
     policy = pod.spec.restartPolicy or "Always"
     pending = False
-    for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=True):
+    for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=False):
         state, last = one.state or core_v1.ContainerState(), one.lastState or core_v1.ContainerState()
         if names.is_sidecar(container):
             pending = pending or not (one.started or state.terminated or last.terminated)
@@ -224,7 +226,7 @@ def initialised(pod: core_v1.Pod, status: core_v1.PodStatus) -> core_v1.PodCondi
         condition.reason = "PodCompleted" if pod.spec.initContainers else ""
         return condition
     incomplete = []
-    for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=True):
+    for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=False):
         done = one.started or (one.state and one.state.terminated) if names.is_sidecar(container) else one.ready
         if not done:
             incomplete.append(container.name)
@@ -241,7 +243,7 @@ def containers_ready(pod: core_v1.Pod, status: core_v1.PodStatus) -> core_v1.Pod
         condition.status = FALSE
         condition.reason = "PodCompleted" if status.phase == "Succeeded" else "PodFailed"
         return condition
-    sidecars = [one for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=True)
+    sidecars = [one for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=False)
                 if names.is_sidecar(container)]
     unready = [one.name for one in (*sidecars, *status.containerStatuses) if not one.ready]
     if unready:

@@ -1,0 +1,1 @@
+"""Probes: how one is made (`attempt`), what its results mean (`verdict`, pure), and who makes them when (`prober`)."""
