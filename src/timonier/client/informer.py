@@ -173,6 +173,11 @@ class SharedInformers:
             self._start(self._informers[key])
         return cast(Informer[T], self._informers[key])
 
+    def complete(self, kind: kinds.Kind) -> Informer[Any] | None:
+        """A mirror of all objects of a kind, of whatever type, if there is one already."""
+        return next((each for (id_, _, namespace, labels, fields), each in self._informers.items()
+                     if id_ == kind.id and not (namespace or labels or fields)), None)
+
     def drop(self, informer: Informer[Any]) -> None:
         """Stop keeping a mirror whose kind is no longer served."""
         for key in [key for key, each in self._informers.items() if each is informer]:
