@@ -10,22 +10,21 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
 from timonier.api.errors import ApiError, InternalError, RequestEntityTooLarge, TooManyRequests
 from timonier.apiserver import health, routes
+from timonier.apiserver.access import Access
 from timonier.apiserver.answers import failure, plain
-from timonier.apiserver.auth.reviews import Reviews
-from timonier.apiserver.auth.tokens import Keyring
+from timonier.apiserver.auth.impersonate import impersonate
 from timonier.apiserver.discovery import Discovery
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.metrics import Metrics
 from timonier.apiserver.registry import Registry
-from timonier.apiserver.request import Attributes, Request, User, parse
+from timonier.apiserver.request import Request, parse
 from timonier.apiserver.settings import ApiServerSettings
-from timonier.apiserver.subresources.token import TokenIssuer
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.exchange import Exchange
 
@@ -39,29 +38,14 @@ MAX_QUERY_FIELDS = 1000
 LONGEST_AUDIT_ID = 64
 
 
-class Authenticator(Protocol):
-    async def authenticate(self, request: Request) -> User:
-        """Who asks. Raises Unauthorized."""
-
-
-class Authoriser(Protocol):
-    async def demand(self, attributes: Attributes) -> None:
-        """Raise Forbidden where the request is not allowed."""
-
-
-Impersonate = Callable[[User, dict[str, list[str]]], Awaitable[User]]
-
-
 class ApiServer:
     """One server: what its handlers share. `app` is the ASGI application."""
 
-    def __init__(self, settings: ApiServerSettings, registry: Registry, authenticator: Authenticator,
-                 authoriser: Authoriser, *, impersonate: Impersonate | None = None, keyring: Keyring | None = None,
-                 tokens: TokenIssuer | None = None, reviews: Reviews | None = None,
+    def __init__(self, settings: ApiServerSettings, registry: Registry, access: Access,
                  clock: Clock | None = None) -> None:
-        self.settings, self.registry = settings, registry
-        self.authenticator, self.authoriser, self.impersonate = authenticator, authoriser, impersonate
-        self.keyring, self.tokens, self.reviews = keyring, tokens, reviews
+        self.settings, self.registry, self.access = settings, registry, access
+        self.keyring, self.tokens, self.reviews = access.keyring, access.tokens, access.reviews
+        self.authoriser = access.authoriser
         self.clock = clock or SystemClock()
         self.feed: Feed = registry.feed
         self.metrics = Metrics(self.feed.count)
@@ -120,12 +104,12 @@ class ApiServer:
 
     async def identify(self, request: Request, scope: dict[str, Any]) -> None:
         """Set the request's user. Raises Unauthorized, and Forbidden where it may not act as another."""
-        request.user = await self.authenticator.authenticate(request)
-        if self.impersonate is not None and any(name.startswith("impersonate-") for name in request.headers):
+        request.user = await self.access.authenticator.authenticate(request)
+        if any(name.startswith("impersonate-") for name in request.headers):
             wishes: dict[str, list[str]] = {}
             for name, value in scope["headers"]:
                 wishes.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-            request.user = await self.impersonate(request.user, wishes)
+            request.user = await impersonate(request.user, wishes, self.authoriser)
 
     async def body(self, request: Request, receive: Callable[[], Awaitable[Message]]) -> bytes:
         """The whole body. Raises RequestEntityTooLarge."""

@@ -5,6 +5,7 @@ Source: Kubernetes documentation, "Kubernetes API health endpoints".
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -113,7 +114,7 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         case ("api" | "apis"), _:
             return discovery(server, request)
         case "openapi", _:
-            return openapi(server, request)
+            return await openapi(request)
         case "openid" | ".well-known", _:
             return keys(server, request)
     return plain(404, "404 page not found\n")
@@ -124,10 +125,11 @@ def discovery(server: ApiServer, request: Request) -> Answer:
     return plain(404, "404 page not found\n") if document is None else document.answer(request.headers)
 
 
-def openapi(server: ApiServer, request: Request) -> Answer:
+async def openapi(request: Request) -> Answer:
     from timonier.apiserver.openapi import answer
 
-    found: Answer | None = answer(request)
+    # The first request for a document makes it, which takes long enough for others to notice.
+    found = await asyncio.to_thread(answer, request)
     return plain(404, "404 page not found\n") if found is None else found
 
 
@@ -135,8 +137,6 @@ def keys(server: ApiServer, request: Request) -> Answer:
     """How others verify our tokens (OpenID Connect discovery)."""
     from timonier.apiserver.auth.tokens import openid_configuration
 
-    if server.keyring is None:
-        return plain(404, "404 page not found\n")
     issuer = server.settings.service_account_issuer
     match request.path:
         case "/openid/v1/jwks":

@@ -166,7 +166,8 @@ def claimed_addresses(spec: Object) -> list[str]:
 
 def claimed_ports(spec: Object) -> list[int]:
     ports = [port["nodePort"] for port in spec.get("ports") or () if port.get("nodePort")]
-    return ports + [spec["healthCheckNodePort"]] * bool(spec.get("healthCheckNodePort"))
+    health = spec.get("healthCheckNodePort")
+    return [*ports, health] if health else ports
 
 
 def is_address(text: str) -> bool:

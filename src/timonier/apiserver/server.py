@@ -1,0 +1,109 @@
+"""The API server as a process: what it is made of, in the order in which it starts.
+
+It listens before it is ready, so that clients that come early wait for an answer instead of being turned away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from socket import AF_INET, AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
+
+from timonier.apiserver import admission
+from timonier.apiserver.access import access
+from timonier.apiserver.allocate import Addresses, Ports
+from timonier.apiserver.app import ApiServer
+from timonier.apiserver.auth.bootstrap import bootstrap as bootstrap_policy
+from timonier.apiserver.bootstrap import bootstrap, keep_published
+from timonier.apiserver.feed import Feed
+from timonier.apiserver.maintenance import aggregate_forever, compact_forever, repair_claims_forever
+from timonier.apiserver.registry import Registry
+from timonier.apiserver.settings import ApiServerSettings
+from timonier.apiserver.strategies.service import ServiceStrategy
+from timonier.kit import process
+from timonier.kit.clock import Clock, SystemClock
+from timonier.kit.serve import serve, server_context
+from timonier.store.contract import Store
+
+log = logging.getLogger(__name__)
+
+REPAIR_SECONDS = 180.0
+PUBLISH_SECONDS = 60.0
+
+
+async def run(settings: ApiServerSettings) -> None:
+    """Serve until cancelled."""
+    clock = SystemClock()
+    sockets = [listen(address, settings.secure_port) for address in settings.bind_address]
+    ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file)
+    async with opened(settings) as store:
+        feed = Feed(store, settings.watch_history)
+        registry, addresses, ports = make_registry(settings, feed, clock)
+        server = ApiServer(settings, registry, access(settings, registry, clock), clock)
+        registry.admission += admission.chain(registry, server.authoriser)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(feed.run(), name="feed")
+            serving = group.create_task(serve(server.app, sockets, ssl), name="serve")
+            serving.add_done_callback(lambda _: setattr(server, "closing", True))
+            await feed.ready.wait()
+            await make_cluster(server)
+            group.create_task(compact_forever(feed, clock, settings.compaction_seconds), name="compact")
+            group.create_task(repair_claims_forever(registry, addresses, ports, REPAIR_SECONDS), name="repair-claims")
+            group.create_task(aggregate_forever(registry), name="aggregate-roles")
+            group.create_task(keep_published(registry, settings, PUBLISH_SECONDS), name="publish")
+            process.freeze()
+            log.info("api server ready", extra={"port": settings.secure_port, "revision": feed.revision})
+
+
+def make_registry(settings: ApiServerSettings, feed: Feed, clock: Clock) -> tuple[Registry, Addresses, Ports]:
+    """The registry with the strategy that needs the cluster's ranges."""
+    addresses = Addresses(feed.store, ipaddress.ip_network(settings.service_cluster_ip_range), clock)
+    ports = Ports(feed.store, *settings.node_ports)
+    registry = Registry(feed, clock=clock, strategies={"v1/Service": ServiceStrategy(addresses, ports)})
+    return registry, addresses, ports
+
+
+async def make_cluster(server: ApiServer) -> None:
+    """The objects that every cluster has; from then on the server is ready."""
+    await asyncio.gather(bootstrap(server.registry, server.settings), bootstrap_policy(server.registry))
+    server.bootstrapped.set()
+
+
+@asynccontextmanager
+async def opened(settings: ApiServerSettings) -> AsyncIterator[Store]:
+    """The store that the settings name, its Secrets encrypted where they name a key."""
+    store = await open_store(settings.store)
+    if settings.encryption_key_file is not None:
+        from timonier.apiserver.encryption import EncryptedStore, read_key
+
+        store = EncryptedStore(store, read_key(settings.encryption_key_file))
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def open_store(url: str) -> Store:
+    if url.startswith("memory:"):
+        from timonier.store.memory import MemoryStore
+
+        return MemoryStore()
+    from timonier.store.sqlite import SqliteStore
+
+    return await SqliteStore.open(Path(url.removeprefix("sqlite://")))
+
+
+def listen(address: str, port: int) -> socket:
+    """A listening socket. Raises OSError where the port is taken."""
+    family = AF_INET6 if ":" in address else AF_INET
+    sock = socket(family, SOCK_STREAM)
+    sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+    if family == AF_INET6:
+        sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
+    sock.bind((address, port))
+    sock.setblocking(False)
+    return sock
