@@ -69,7 +69,8 @@ def make_registry(settings: ApiServerSettings, feed: Feed, clock: Clock) -> tupl
 
 async def make_cluster(server: ApiServer) -> None:
     """The objects that every cluster has; from then on the server is ready."""
-    await asyncio.gather(bootstrap(server.registry, server.settings), bootstrap_policy(server.registry))
+    await bootstrap(server.registry, server.settings)  # first, since some roles live in its namespaces
+    await bootstrap_policy(server.registry)
     server.bootstrapped.set()
 
 

@@ -11,16 +11,6 @@ from timonier.apiserver.request import Attributes, Object
 CLASS = BY_ID["scheduling.k8s.io/v1/PriorityClass"]
 PREEMPT = "PreemptLowerPriority"
 
-SYSTEM_CLASSES: list[Object] = [
-    {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}, "value": value,
-     "globalDefault": False, "description": description, "preemptionPolicy": PREEMPT}
-    for name, value, description in (
-        ("system-node-critical", 2_000_001_000,
-         "Used for system critical pods that must not be moved from their current node."),
-        ("system-cluster-critical", 2_000_000_000,
-         "Used for system critical pods that must run in the cluster, but can be moved to another node if necessary."))]
-"""The classes that every cluster has from the start."""
-
 
 @dataclass(frozen=True)
 class Priority(Plugin):
