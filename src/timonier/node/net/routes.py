@@ -17,7 +17,7 @@ NEW, DELETE, GET = 24, 25, 26
 OURS = 157
 """Our rtm_protocol; 4 to 252 are nobody's in particular (/etc/iproute2/rt_protos)."""
 MAIN_TABLE = 254
-UNICAST, UNREACHABLE = 1, 7
+UNICAST = 1
 UNIVERSE, LINK = 0, 253
 TARGET, DEVICE, GATEWAY, SOURCE = 1, 4, 5, 7
 BODY = struct.Struct("=BBBBBBBBI")
@@ -55,9 +55,8 @@ def ours(kernel: netlink.Netlink) -> set[Route]:
 
 def message(route: Route) -> bytes:
     network = ipaddress.IPv4Network(route.cidr)
-    kind = UNICAST if route.gateway or route.device else UNREACHABLE
     scope = LINK if route.device and not route.gateway else UNIVERSE
-    body = BODY.pack(socket.AF_INET, network.prefixlen, 0, 0, MAIN_TABLE, OURS, scope, kind, 0)
+    body = BODY.pack(socket.AF_INET, network.prefixlen, 0, 0, MAIN_TABLE, OURS, scope, UNICAST, 0)
     body += attribute(TARGET, network.network_address.packed)
     if route.gateway:
         body += attribute(GATEWAY, socket.inet_aton(route.gateway))
@@ -79,7 +78,7 @@ def parsed(body: bytes) -> Route | None:
         return socket.inet_ntoa(found[kind]) if kind in found else ""
 
     device = ""
-    if DEVICE in found and GATEWAY not in found and body[7] == UNICAST:
+    if DEVICE in found and GATEWAY not in found:
         device = name_of(int.from_bytes(found[DEVICE], "little"))
     return Route(f"{address(TARGET) or '0.0.0.0'}/{length}", address(GATEWAY), device, address(SOURCE))
 

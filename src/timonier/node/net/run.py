@@ -29,9 +29,11 @@ SYSCTLS = {
     "net/ipv4/conf/default/rp_filter": "0",
     "net/ipv4/conf/all/send_redirects": "0",
     "net/ipv4/conf/default/send_redirects": "0",
+    "net/ipv4/icmp_ratemask": "6160",
 }
 """Forwarding is a node's work. A pod that calls itself through a Service comes back on the way that it went, which is
-neither a spoof (rp_filter) nor a detour (send_redirects)."""
+neither a spoof (rp_filter) nor a detour (send_redirects). And who is told that an address does not answer should be
+told every time (icmp_ratemask: the default without destination-unreachable), or waits in vain."""
 SYSCTL_ROOT = Path("/proc/sys")
 GATHER = 0.01
 INSPECT = 10.0
@@ -63,7 +65,7 @@ class Network:
         self._place, self._pod_cidr, self._nodes, self._clock = place, pod_cidr, nodes, clock
         self._conf_dir, self._state_dir = conf_dir, state_dir
         self._nft, self._table = nft, table
-        self._masquerade = ""
+        self._written = ""
         self._configured = ""
         self._wake = asyncio.Event()
 
@@ -91,8 +93,8 @@ class Network:
             complete = False
             log.warning("route refused", extra={"cidr": route.cidr, "gateway": route.gateway, "error": str(error)})
         own = self._own_cidrs(nodes)
+        complete &= self._write_table(own, nodes)
         if own:
-            complete &= self._masquerade_from(own, nodes)
             complete &= self._configure(own[0])
         return complete
 
@@ -104,16 +106,14 @@ class Network:
     def _standing_routes(self) -> set[plan.Route]:
         return {route for route in routes.standing() if route.gateway}
 
-    def _masquerade_from(self, own: Sequence[str], nodes: Iterable[core_v1.Node]) -> bool:
-        cluster = [self._place.cluster_cidr, self._place.service_cidr, self._place.node_ip, *own,
-                   *map(plan.internal_ip, nodes)]
-        commands = plan.masquerade(self._table, own, filter(None, cluster))
+    def _write_table(self, own: Sequence[str], nodes: Iterable[core_v1.Node]) -> bool:
+        commands = plan.table(self._table, self._place, own, nodes)
         try:
-            if commands != self._masquerade or not self._table_stands():
+            if commands != self._written or not self._table_stands():
                 self._nft.apply(commands)
-                self._masquerade = commands
+                self._written = commands
         except NftablesError as error:
-            log.warning("cannot write masquerade rules", extra={"error": str(error)})
+            log.warning("cannot write network rules", extra={"error": str(error)})
             return False
         return True
 

@@ -1,7 +1,8 @@
 """The constant part of the ruleset, in nft's language. Pure.
 
 A packet's way: `guard` (source ranges of load balancers) → `dispatch` (frontend → endpoint) → the routing decision →
-`refuse` (what was for a frontend and is still) → `remember` (affinity), masquerade. nft 1.0.6 wants `;` before `}`.
+`refuse` (what was for a frontend and is still) → `remember` (affinity), masquerade. The slot that was drawn stays in the
+connection's mark: nft has no other type for a number in a key. nft 1.0.6 wants `;` before `}`.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ AFFINITY = "affinity"
 RULES = f"""
     map {SERVICES} {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
     map {SHORTCUTS} {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
-    map {ENDPOINTS} {{ typeof {KEY} . numgen random mod 2 : ip daddr . th dport; }}
-    map {SHORTCUT_ENDPOINTS} {{ typeof {KEY} . numgen random mod 2 : ip daddr . th dport; }}
+    map {ENDPOINTS} {{ type ipv4_addr . inet_proto . inet_service . mark : ipv4_addr . inet_service; }}
+    map {SHORTCUT_ENDPOINTS} {{ type ipv4_addr . inet_proto . inet_service . mark : ipv4_addr . inet_service; }}
     set {GUARDED} {{ type ipv4_addr . inet_proto . inet_service; }}
     set {ADMITTED} {{ type ipv4_addr . inet_proto . inet_service . ipv4_addr; flags interval; }}
     set {REFUSED} {{ type ipv4_addr . inet_proto . inet_service; }}
@@ -103,7 +104,8 @@ def chain(table: str, name: str) -> str:
     endpoints = SHORTCUT_ENDPOINTS if f"{kind}-" == SHORTCUT else ENDPOINTS
     rules = [
         f"dnat ip to ip saddr . {KEY} map @{AFFINITY}",
-        f"dnat ip to {KEY} . numgen random mod {int(count)} map @{endpoints}",
+        f"ct mark set numgen random mod {int(count)}",
+        f"dnat ip to {KEY} . ct mark map @{endpoints}",
     ]
     if f"{kind}-" == PICK:  # the endpoint may be on another node, whose answer has to come back this way
         rules.insert(0, f"ip saddr != @here meta mark set meta mark | {MASQUERADE:#x}")
