@@ -40,10 +40,6 @@ def deployment(spec: Obj) -> None:
         rolling.setdefault("maxSurge", "25%")
 
 
-def replica_set(spec: Obj) -> None:
-    spec.setdefault("template", {})
-
-
 def daemon_set(spec: Obj) -> None:
     spec.setdefault("template", {})
     strategy = spec.setdefault("updateStrategy", {})
@@ -97,6 +93,13 @@ def autoscaler(spec: Obj) -> None:
             behavior[direction] = clone(rules) | behavior.get(direction, {})
 
 
+def never_without(field: str) -> Callable[[Obj], None]:
+    """Objects that are no pointers in Go: an empty one has defaults too."""
+    def add(obj: Obj) -> None:
+        obj.setdefault(field, {})
+    return add
+
+
 def job_template(obj: Obj) -> None:
     """A CronJob's template gets the defaults of its pods, but not those of a Job, which come with the Job."""
     obj.setdefault("spec", {}).setdefault("template", {})
@@ -105,10 +108,12 @@ def job_template(obj: Obj) -> None:
 WORKLOADS: dict[str, Callable[[Obj], None]] = {
     CORE + "ReplicationController": replication_controller,
     APPS + "DeploymentSpec": deployment,
-    APPS + "ReplicaSetSpec": replica_set,
+    APPS + "ReplicaSetSpec": never_without("template"),
     APPS + "DaemonSetSpec": daemon_set,
     APPS + "StatefulSetSpec": stateful_set,
     BATCH + "Job": job,
+    BATCH + "CronJobSpec": never_without("jobTemplate"),
     BATCH + "JobTemplateSpec": job_template,
+    CORE + "PodTemplate": never_without("template"),
     AUTOSCALING + "v2.HorizontalPodAutoscalerSpec": autoscaler,
 }

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from timonier.api.errors import BadRequest
 
 T = TypeVar("T")
+P = ParamSpec("P")
 
 
 def clone(value: T) -> T:
@@ -14,3 +19,14 @@ def clone(value: T) -> T:
     if value.__class__ is list:
         return [clone(child) for child in value]  # type: ignore[attr-defined,return-value]
     return value
+
+
+def shallow(patch: Callable[P, T]) -> Callable[P, T]:
+    """Refuse documents and patches that are nested more deeply than any object is."""
+    @wraps(patch)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return patch(*args, **kwargs)
+        except RecursionError:
+            raise BadRequest("exceeded max depth") from None
+    return guarded

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from timonier.api.errors import BadRequest, Cause, Invalid, RequestEntityTooLarge
-from timonier.api.patches.clone import clone
+from timonier.api.patches.clone import clone, shallow
 
 LARGEST = 10_000
 """Operations in a patch."""
@@ -16,6 +16,7 @@ OPERATIONS = frozenset({"add", "remove", "replace", "move", "copy", "test"})
 REJECTED = "the server rejected our request due to an error in our request"
 
 
+@shallow
 def json_patch(original: dict[str, Any], patch: Any) -> dict[str, Any]:
     """The document after all operations. Raises BadRequest, RequestEntityTooLarge or Invalid."""
     import jsonpatch

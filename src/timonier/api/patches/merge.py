@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from timonier.api.errors import BadRequest
-from timonier.api.patches.clone import clone
+from timonier.api.patches.clone import clone, shallow
 
 
+@shallow
 def merge_patch(original: dict[str, Any], patch: Any) -> dict[str, Any]:
     """The document with the patch merged in: null removes, maps merge, all else replaces. Raises BadRequest."""
     if not isinstance(patch, dict):

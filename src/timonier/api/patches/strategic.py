@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from timonier.api.errors import BadRequest, Cause, Invalid
-from timonier.api.patches.clone import clone
+from timonier.api.patches.clone import clone, shallow
 from timonier.api.patches.json_patch import REJECTED
 from timonier.api.schema import Schema, definition, resolve
 
@@ -25,6 +25,7 @@ Map = dict[str, Any]
 List = list[Any]
 
 
+@shallow
 def strategic_merge(original: Map, patch: Any, name: str) -> Map:
     """The document with the patch merged in, by the definition of that name. Raises BadRequest or Invalid."""
     if not isinstance(patch, dict):

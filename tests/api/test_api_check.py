@@ -1,0 +1,215 @@
+"""Decoding by the schema: what is accepted, what is said of what is not, and an independent validator's opinion."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import jsonschema_rs
+import pytest
+from api import api_objects
+from hypothesis import HealthCheck, given, settings
+
+from timonier.api.check import Unreadable, check, strict
+from timonier.api.duplicates import duplicates
+from timonier.api.fill import fill
+from timonier.api.schema import definition, definitions
+
+POD, DEPLOYMENT = "io.k8s.api.core.v1.Pod", "io.k8s.api.apps.v1.Deployment"
+SPECIAL = {"JSONSchemaPropsOrBool", "JSONSchemaPropsOrArray"}
+PREFIX = 'Pod in version "v1" cannot be handled as a Pod: '
+
+
+def pod(**spec: Any) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+            "spec": {"containers": [{"name": "web", "image": "nginx"}]} | spec}
+
+
+@pytest.mark.parametrize(("spec", "why"), [
+    pytest.param({"hostNetwork": "yes"},
+                 "json: cannot unmarshal string into Go struct field PodSpec.spec.hostNetwork of type bool", id="bool"),
+    pytest.param({"containers": "web"},
+                 "json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type []v1.Container",
+                 id="list"),
+    pytest.param({"containers": ["web"]},
+                 "json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type v1.Container",
+                 id="element"),
+    pytest.param({"containers": [{"ports": [{"containerPort": "80"}]}]}, "json: cannot unmarshal string into Go struct "
+                 "field ContainerPort.spec.containers.ports.containerPort of type int32", id="int32"),
+    pytest.param({"containers": [{"ports": [{"containerPort": 3000000000}]}]}, "json: cannot unmarshal number "
+                 "3000000000 into Go struct field ContainerPort.spec.containers.ports.containerPort of type int32",
+                 id="too-large"),
+    pytest.param({"terminationGracePeriodSeconds": 1.5}, "json: cannot unmarshal number 1.5 into Go struct field "
+                 "PodSpec.spec.terminationGracePeriodSeconds of type int64", id="fraction"),
+    pytest.param({"nodeSelector": {"disk": 1}}, "json: cannot unmarshal number into Go struct field "
+                 "PodSpec.spec.nodeSelector of type string", id="map"),
+    pytest.param({"securityContext": 3}, "json: cannot unmarshal number into Go struct field "
+                 "PodSpec.spec.securityContext of type v1.PodSecurityContext", id="object"),
+    pytest.param({"containers": [{"resources": {"limits": {"cpu": "lots"}}}]}, "quantities must match the regular "
+                 "expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'", id="quantity"),
+    pytest.param({"containers": [{"livenessProbe": {"httpGet": {"port": True}}}]},
+                 "json: cannot unmarshal bool into Go value of type int32", id="int-or-string"),
+])
+def test_wrong_types_are_refused_in_the_words_of_go(spec, why):
+    with pytest.raises(Unreadable) as caught:
+        check(pod(**spec), POD)
+    assert caught.value.why == why
+    assert caught.value.message == PREFIX + why
+    assert caught.value.code == 400
+
+
+def test_a_list_is_no_pod():
+    with pytest.raises(Unreadable, match=r"cannot unmarshal array into Go value of type v1\.Pod"):
+        check([], POD)
+
+
+def test_unknown_fields_are_dropped_and_named_in_order():
+    obj = pod(colour="red", containers=[{"name": "a"}, {"name": "b", "imag": "x"}])
+    obj["extra"] = {"deep": 1}
+    checked = check(obj, POD)
+    assert checked.unknown == ['unknown field "spec.containers[1].imag"', 'unknown field "spec.colour"',
+                               'unknown field "extra"']
+    assert checked.obj["spec"] == {"containers": [{"name": "a"}, {"name": "b"}]}
+    assert strict(POD, checked.unknown[:1]).message == \
+        PREFIX + 'strict decoding error: unknown field "spec.containers[1].imag"'
+
+
+def test_nulls_go_from_objects_and_become_zero_in_lists_and_maps():
+    obj = pod(nodeName=None, containers=[None], nodeSelector={"disk": None})
+    obj["metadata"]["creationTimestamp"] = None
+    assert check(obj, POD).obj == {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
+                                   "spec": {"containers": [{}], "nodeSelector": {"disk": ""}}}
+
+
+def test_quantities_and_moments_become_canonical():
+    obj = pod(containers=[{"resources": {"limits": {"cpu": 0.5, "memory": "1024Mi"}, "requests": {"cpu": "1000m"}}}])
+    obj["metadata"]["creationTimestamp"] = "2026-01-02T05:04:05.9+02:00"
+    checked = check(obj, POD).obj
+    assert checked["spec"]["containers"][0]["resources"] == {"limits": {"cpu": "500m", "memory": "1Gi"},
+                                                            "requests": {"cpu": "1"}}
+    assert checked["metadata"]["creationTimestamp"] == "2026-01-02T03:04:05Z"
+
+
+@pytest.mark.parametrize(("data", "why"), [
+    ({"a": "not base64!"}, "illegal base64 data at input byte 3"),
+    ({"a": "YQ"}, "illegal base64 data at input byte 2"),
+    ({"a": 1}, "json: cannot unmarshal number into Go value of type []uint8"),
+])
+def test_secret_data_must_be_base64(data, why):
+    with pytest.raises(Unreadable) as caught:
+        check({"data": data}, "io.k8s.api.core.v1.Secret")
+    assert caught.value.why == why
+
+
+def test_line_breaks_within_base64_are_ignored():
+    checked = check({"data": {"a": "YWJj\nZGVm\r\n"}}, "io.k8s.api.core.v1.Secret")
+    assert checked.obj["data"]["a"] == "YWJjZGVm"
+
+
+def test_schemas_of_custom_resources_are_checked_all_the_way_down():
+    name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+    schema = {"type": "object", "properties": {"a": {"items": {"typ": "string"}, "additionalProperties": False}},
+              "default": {"any": None}, "$ref": "x"}
+    assert check(schema, name).unknown == ['unknown field "properties.a.items.typ"']
+    assert schema["default"] == {"any": None}
+
+
+def test_nesting_without_end_is_refused():
+    name = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps"
+    deep: dict[str, Any] = {}
+    for _ in range(5000):
+        deep = {"not": deep}
+    with pytest.raises(Unreadable, match="exceeded max depth"):
+        check(deep, name)
+
+
+def test_duplicate_fields_are_named_in_order():
+    text = b'{"a":1,"a":{"b":1,"b":2},"c":[{"d":1,"d":1}]}'
+    assert duplicates(text) == ['duplicate field "a"', 'duplicate field "a.b"', 'duplicate field "c[0].d"']
+    assert duplicates("[" * 100_000 + "]" * 100_000) == []
+
+
+def as_json_schema(node: dict[str, Any], *, top: bool = False) -> dict[str, Any]:
+    """A definition as a JSON Schema that forbids what is unknown and allows what Go does: null anywhere but on top."""
+    if "$ref" in node:
+        return {"anyOf": [{"$ref": f"#/$defs/{node['$ref']}"}, {"type": "null"}]}
+    result: dict[str, Any] = {}
+    match node.get("type"), node.get("format"):
+        case "string", "int-or-string":
+            result = {"type": ["integer", "string"], "minimum": -2**31, "maximum": 2**31 - 1}
+        case "string", "quantity":
+            result = {"anyOf": [{"type": "number"}, {"type": "string", "pattern": "^[+-]?[0-9.]+"}]}
+        case "string", "date-time":
+            result = {"type": "string", "pattern": "^[0-9]{4}-"}
+        case "string", "byte":
+            result = {"type": "string", "pattern": "^(....)*$"}
+        case "integer", size:
+            bits = 31 if size == "int32" else 63
+            result = {"type": "integer", "minimum": -2**bits, "maximum": 2**bits - 1}
+        case "array", _:
+            result = {"type": "array", "items": as_json_schema(node["items"])}
+        case "object", _:
+            result = {"type": "object"}
+            if "additionalProperties" in node:
+                result["additionalProperties"] = as_json_schema(node["additionalProperties"])
+            if "properties" in node:
+                result["properties"] = {name: as_json_schema(child) for name, child in node["properties"].items()}
+                result["additionalProperties"] = False
+        case (str(kind), _):
+            result = {"type": kind}
+    return result if top or not result else {"anyOf": [result, {"type": "null"}]}
+
+
+DEFS = {name: as_json_schema(node, top=True) for name, node in definitions().items()}
+ORACLES = {name: jsonschema_rs.validator_for({"$ref": f"#/$defs/{name}", "$defs": DEFS}) for name in (
+    POD, DEPLOYMENT, "io.k8s.api.core.v1.Service", "io.k8s.api.core.v1.Secret",
+    "io.k8s.api.networking.v1.NetworkPolicy")}
+
+
+@pytest.mark.parametrize("name", list(ORACLES))
+def test_check_agrees_with_an_independent_validator(name):
+    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(api_objects.of(name, spoil=True))
+    def agree(obj):
+        valid = ORACLES[name].is_valid(obj)
+        try:
+            accepted = not check(copy.deepcopy(obj), name).unknown
+        except Unreadable:
+            accepted = False
+        assert accepted is valid, obj
+    agree()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(api_objects.of(POD))
+def test_checking_twice_changes_nothing_more(obj):
+    once = copy.deepcopy(check(obj, POD).obj)
+    twice = check(obj, POD)
+    assert twice.obj == once
+    assert twice.unknown == []
+
+
+def test_fill_writes_what_go_never_leaves_out():
+    obj: dict[str, Any] = {"spec": {"containers": [{"name": "a"}], "serviceAccountName": "robot"},
+                           "status": {"containerStatuses": [{"name": "a"}]}}
+    fill(obj, POD)
+    assert obj["metadata"] == {}
+    assert obj["spec"]["containers"][0]["resources"] == {}
+    assert obj["spec"]["serviceAccount"] == "robot"
+    assert obj["status"]["containerStatuses"][0] == {"name": "a", "ready": False, "restartCount": 0, "image": "",
+                                                     "imageID": "", "state": {}, "lastState": {}}
+
+
+def test_fill_leaves_optional_fields_absent():
+    obj: dict[str, Any] = {"metadata": {"name": "x"}}
+    fill(obj, "io.k8s.api.core.v1.ConfigMap")
+    assert obj == {"metadata": {"name": "x"}}
+
+
+@pytest.mark.parametrize("name", sorted(definitions()))
+def test_every_definition_compiles_and_fills(name):
+    if definition(name).get("type") == "object" and name.rpartition(".")[2] not in SPECIAL:
+        obj: dict[str, Any] = {}
+        check(obj, name)
+        fill(obj, name)
+        assert check(obj, name).unknown == []
