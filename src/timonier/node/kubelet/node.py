@@ -71,6 +71,8 @@ class NodeReporter:
         while True:
             try:
                 await self.report_once()
+            except errors.NotFound:  # somebody deleted the Node
+                await self.register()
             except Unreachable as error:
                 log.warning("node status not written", extra={"error": str(error)})
             await self.context.clock.sleep(CHECK_PERIOD if self.was_ready else IMPATIENT)

@@ -299,7 +299,10 @@ class PodWorker:
             except (RuntimeFailure, OSError, *Unreachable) as error:
                 pause = self._next_trouble()
                 log.warning("pod cannot be ended yet", extra={"pod": names.key(self.pod), "error": str(error)})
-                await self.context.clock.sleep(pause)
+            except Exception:  # noqa: BLE001 -- as in a sync: it concerns this pod alone
+                pause = self._next_trouble()
+                log.exception("pod cannot be ended yet", extra={"pod": names.key(self.pod)})
+            await self.context.clock.sleep(pause)
 
     async def _terminate(self) -> None:
         """Stop everything within the grace period, which may be shortened on the way."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,7 +55,8 @@ class Volumes:
     root: Path
     api: Api
     clock: Clock
-    allocatable: Mapping[str, str] = field(default_factory=dict)
+    allocatable: Callable[[], Mapping[str, str]] = dict
+    """What the node can give, for downward API files that show limits."""
     tmpfs: bool = True
     """Whether to mount memory file systems; a simulated node has plain directories."""
     tokens: dict[tuple[str, str], Held] = field(default_factory=dict)
@@ -99,7 +100,7 @@ class Volumes:
             self.api.objects(pod.metadata.namespace, config_maps, secrets),
             asyncio.gather(*(self._token(pod, source) for source in wanted)))
         by_key = {contents.token_key(source): text for source, text in zip(wanted, tokens, strict=True)}
-        return contents.Inputs(pod, objects, addresses, self.allocatable, by_key)
+        return contents.Inputs(pod, objects, addresses, self.allocatable(), by_key)
 
     async def _token(self, pod: core_v1.Pod, source: core_v1.ServiceAccountTokenProjection) -> str:
         """A token that has some of its life left: the one that is there, or a new one."""
