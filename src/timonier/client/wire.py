@@ -85,7 +85,7 @@ def decode(cls: Any, data: bytes | msgspec.Raw) -> Any:
         raise Undecodable(f"the server's answer is not JSON: {error}") from error
     try:
         return msgspec.convert(without_nulls(msgspec.json.decode(data)), cls)
-    except msgspec.ValidationError as error:
+    except msgspec.DecodeError as error:  # the start did not fit the type, and the rest is no JSON
         raise Undecodable(f"the server's answer does not fit {cls}: {error}") from error
 
 
