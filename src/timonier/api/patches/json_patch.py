@@ -49,7 +49,7 @@ def check(operation: Any) -> None:
     if not isinstance(operation, dict):
         raise BadRequest(f"json: cannot unmarshal {go_kind(operation)} into Go value of type jsonpatch.Operation")
     name, path = operation.get("op"), operation.get("path")
-    if name not in OPERATIONS:
+    if not isinstance(name, str) or name not in OPERATIONS:
         raise rejected(f"Unexpected kind: {name if isinstance(name, str) else 'unknown'}")
     if not isinstance(path, str) or (path and not path.startswith("/")):
         raise rejected(f'{name} operation does not apply: doc is missing path: "{path or ""}": missing value')
