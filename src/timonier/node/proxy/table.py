@@ -1,8 +1,8 @@
 """The constant part of the ruleset, in nft's language. Pure.
 
 A packet's way: `guard` (source ranges of load balancers) → `dispatch` (frontend → endpoint) → the routing decision →
-`refuse` (what was for a frontend and is still) → `remember` (affinity), masquerade. The slot that was drawn stays in the
-connection's mark: nft has no other type for a number in a key. nft 1.0.6 wants `;` before `}`.
+`refuse` (what was for a frontend and is still) → `remember` (affinity), masquerade. The slot that was drawn stays in
+the mark of the connection: nft has no other type for a number in a key. nft 1.0.6 wants `;` before `}`.
 """
 
 from __future__ import annotations
