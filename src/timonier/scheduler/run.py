@@ -1,0 +1,103 @@
+"""The scheduler as a running thing: informers feed the cycle, the cycle decides, a few tasks carry it out."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import uuid
+from collections.abc import Awaitable, Callable
+
+from timonier.api.types import core_v1
+from timonier.client.client import Client
+from timonier.client.config import load
+from timonier.client.election import Election
+from timonier.client.informer import SharedInformers
+from timonier.kit.clock import Clock, SystemClock
+from timonier.reconcile.events import Recorder
+from timonier.scheduler.bind import GATED_MESSAGE, Binder
+from timonier.scheduler.cycle import Bind, Cycle
+from timonier.scheduler.request import request_of
+from timonier.scheduler.settings import SchedulerSettings
+
+Job = Callable[[], Awaitable[None]]
+
+NAME = "default-scheduler"
+"""What events say they come from."""
+JOBS_PER_BINDER = 8
+"""Jobs that may wait for each binder before deciding pauses."""
+IDLE = 60.0
+"""Seconds after which the loop looks at the queue though nobody woke it."""
+
+
+async def run(settings: SchedulerSettings) -> None:
+    """Schedule until cancelled."""
+    clock = SystemClock()
+    async with Client(load(settings.kubeconfig), name="timonier-scheduler", clock=clock) as client:
+        if settings.leader_elect:
+            identity = f"{socket.gethostname()}_{uuid.uuid4()}"
+            election = Election(client, "kube-scheduler", "kube-system", identity, clock)
+            await election.lead(lambda: schedule(client, settings, clock))
+        else:
+            await schedule(client, settings, clock)
+
+
+async def schedule(client: Client, settings: SchedulerSettings, clock: Clock) -> None:
+    """Schedule with a client that the caller owns."""
+    informers = SharedInformers(client)
+    woken = asyncio.Event()
+    cycle = Cycle(settings, clock.monotonic, woken.set)
+    pods = informers.informer(core_v1.Pod, fields="status.phase!=Succeeded,status.phase!=Failed")
+    recorder = Recorder(client, NAME, clock)
+    binder = Binder(client, cycle, recorder, clock, pods.get, socket.gethostname())
+    jobs: asyncio.Queue[Job] = asyncio.Queue(settings.binders * JOBS_PER_BINDER)
+    informers.informer(core_v1.Node).on_change(cycle.node_changed)
+    informers.informer(core_v1.Namespace).on_change(cycle.namespace_changed)
+    pods.on_change(cycle.pod_changed)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(informers.run(), name="informers")
+        group.create_task(recorder.run(), name="events")
+        for number in range(settings.binders):
+            group.create_task(work(jobs), name=f"binder {number}")
+        await informers.synced()
+        pods.on_change(lambda _, new: tell_gated(new, binder, jobs, settings.scheduler_name))
+        await decide_for_ever(cycle, binder, jobs, woken, clock)
+
+
+async def work(jobs: asyncio.Queue[Job]) -> None:
+    while True:
+        job = await jobs.get()
+        await job()
+
+
+async def decide_for_ever(cycle: Cycle, binder: Binder, jobs: asyncio.Queue[Job], woken: asyncio.Event,
+                          clock: Clock) -> None:
+    """One decision after the other; others get a turn between them."""
+    while True:
+        woken.clear()
+        task = cycle.turn()
+        if task is None:
+            await until_woken(woken, cycle.queue.next_due(), clock)
+        elif isinstance(task, Bind):
+            await jobs.put(lambda task=task: binder.bind(task))  # type: ignore[misc]
+        else:
+            await jobs.put(lambda task=task: binder.report(task))  # type: ignore[misc]
+        await asyncio.sleep(0)
+
+
+async def until_woken(woken: asyncio.Event, due: float | None, clock: Clock) -> None:
+    """Return when something happened, or when the next pod is due."""
+    pause = IDLE if due is None else min(due - clock.monotonic(), IDLE)
+    waiting = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(clock.sleep(pause))}
+    try:
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for each in waiting:
+            each.cancel()
+
+
+def tell_gated(pod: core_v1.Pod | None, binder: Binder, jobs: asyncio.Queue[Job], scheduler: str) -> None:
+    """A pod with gates says so in its condition; where all binders are busy, its next change tells it."""
+    if pod is None or not pod.spec.schedulingGates or pod.spec.schedulerName not in (scheduler, "") or jobs.full():
+        return
+    request = request_of(pod)
+    jobs.put_nowait(lambda: binder.write_condition(request, "SchedulingGated", GATED_MESSAGE))
