@@ -91,7 +91,7 @@ class Kubelets:
         response, reader, writer = await self.connections.upgrade(
             "GET", url, {"Connection": "Upgrade", "Upgrade": "tcp"}, within=ANSWER_SECONDS)
         if reader is None or writer is None:
-            raise ConnectionFailed(response.body.decode(errors="replace").strip())
+            raise ConnectionFailed(response.body.decode(errors="replace").strip().removeprefix("dial tcp "))
         return reader, writer
 
 
@@ -104,9 +104,12 @@ def kubelets_of(server: ApiServer) -> Kubelets:
 
 
 def unreachable(what: str, error: HttpError) -> KubeletUnreachable:
-    reason = str(error)
-    return KubeletUnreachable(f"{what}: dial tcp {reason}" if isinstance(error, ConnectionFailed)
-                              else f"{what}: {reason}")
+    return KubeletUnreachable(f"{what}: {reason_of(error)}")
+
+
+def reason_of(error: HttpError) -> str:
+    """Why there is no answer, as Go words it where no connection could be made."""
+    return f"dial tcp {error}" if isinstance(error, ConnectionFailed) else str(error)
 
 
 def target(path: str, query: Query) -> str:

@@ -12,7 +12,7 @@ import contextlib
 import re
 import ssl as tls
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
@@ -190,17 +190,36 @@ async def receive(reader: asyncio.StreamReader) -> bytes:
         raise Disconnected(str(error)) from error
 
 
+Dial = Callable[[str, int], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
+"""Makes a connection to a host and port. Raises ConnectionFailed."""
+
+
+async def dialled(dial: Dial, host: str, port: int, secure: dict[str, object]
+                  ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection made by `dial`, with TLS inside it where that is wanted."""
+    reader, writer = await dial(host, port)
+    if secure:
+        try:
+            await writer.start_tls(secure["ssl"], server_hostname=str(secure["server_hostname"]))  # type: ignore[arg-type]
+        except BaseException:
+            writer.transport.abort()
+            raise
+    return reader, writer
+
+
 class Connections:
     """A pool of connections that share TLS settings and limits.
 
     `ssl` is used for https; `server_name` is verified instead of the host of the URL. `timeout` bounds a whole
     exchange unless the request says `within` how many seconds to answer; streams are bounded until their head has
-    arrived, then by `read_timeout` between chunks where one is given.
+    arrived, then by `read_timeout` between chunks where one is given. `dial` connects where the machine itself has
+    no way to the host.
     """
 
     def __init__(self, ssl: tls.SSLContext | None = None, *, server_name: str | None = None,
-                 connect_timeout: float = CONNECT_TIMEOUT, timeout: float = REQUEST_TIMEOUT) -> None:
-        self._ssl, self._server_name = ssl, server_name
+                 connect_timeout: float = CONNECT_TIMEOUT, timeout: float = REQUEST_TIMEOUT,
+                 dial: Dial | None = None) -> None:
+        self._ssl, self._server_name, self._dial = ssl, server_name, dial
         self._connect_timeout, self._timeout = connect_timeout, timeout
         self._idle: dict[tuple[str, str, int], list[Connection]] = {}
         self._busy: set[Connection] = set()
@@ -290,7 +309,10 @@ class Connections:
             secure = {"ssl": self._ssl or tls.create_default_context(), "server_hostname": self._server_name or host}
         try:
             async with asyncio.timeout(self._connect_timeout):
-                reader, writer = await asyncio.open_connection(host, port, limit=MAX_HEAD, **secure)  # type: ignore[arg-type]
+                if self._dial is not None:
+                    reader, writer = await dialled(self._dial, host, port, secure)
+                else:
+                    reader, writer = await asyncio.open_connection(host, port, limit=MAX_HEAD, **secure)  # type: ignore[arg-type]
         except TimeoutError as error:
             raise ConnectionFailed(f"{host}:{port}: no connection within {self._connect_timeout} s") from error
         except OSError as error:

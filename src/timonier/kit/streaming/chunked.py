@@ -11,6 +11,8 @@ from http import HTTPStatus
 
 from timonier.kit.streaming.relay import Duplex
 
+PHRASES = {status.value: status.phrase for status in HTTPStatus}
+
 
 class ChunkedAnswer:
     """One HTTP/1.1 answer in chunks. The connection is closed after it."""
@@ -26,7 +28,7 @@ class ChunkedAnswer:
     async def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Send the status and headers."""
         self._begun = True
-        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", "Transfer-Encoding: chunked", "Connection: close"]
+        lines = [f"HTTP/1.1 {status} {PHRASES.get(status, '')}", "Transfer-Encoding: chunked", "Connection: close"]
         lines += [f"{name}: {value}" for name, value in headers.items()]
         self._connection.write(("\r\n".join(lines) + "\r\n\r\n").encode("latin-1"))
         await self._connection.drain()

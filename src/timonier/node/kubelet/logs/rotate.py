@@ -15,8 +15,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from timonier.api import quantity
 from timonier.kit.clock import Clock, Seconds, SystemClock
 from timonier.node.cri.contract import ContainerState, NotInRuntime, Runtime, RuntimeFailure
+from timonier.node.settings import NodeSettings
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +46,13 @@ def housekeeping(names: list[str], keep: int) -> Housekeeping:
     surplus = in_use[:max(0, len(in_use) - keep)]
     compress = [name for name in in_use[len(surplus):] if not name.endswith(COMPRESSED)]
     return Housekeeping(tuple(sorted(leftovers | set(surplus))), tuple(compress))
+
+
+async def rotate_logs(settings: NodeSettings, runtime: Runtime, clock: Clock) -> None:
+    """Keep the logs of a node's containers as small as its settings say, until cancelled."""
+    rotator = LogRotator(runtime, quantity.whole(settings.container_log_max_size), settings.container_log_max_files,
+                         clock)
+    await rotator.run()
 
 
 @dataclass

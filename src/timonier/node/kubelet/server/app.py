@@ -15,7 +15,7 @@ import msgspec
 from timonier.api.types import core_v1
 from timonier.client.wire import encode
 from timonier.node.cri.contract import NotInRuntime, RuntimeFailure, RuntimeUnavailable
-from timonier.node.kubelet.server import channels, files, hop, logs, stats
+from timonier.node.kubelet.server import channels, files, hop, logs, metrics, stats
 from timonier.node.kubelet.server.answers import Call, Refused, Send
 from timonier.node.kubelet.server.authenticate import Authenticator
 from timonier.node.kubelet.server.authorise import Authoriser
@@ -56,7 +56,7 @@ class KubeletApi:
             case ["hop", address, port]:
                 await hop.hop(call, user, address, port, idle=self.streams.idle)
             case ["exec" | "attach" | "run" | "portForward", *_]:
-                allow(call, "GET", "POST")
+                allow(call, *(("POST",) if segments[0] == "run" else ("GET", "POST")))
                 await self._in_pod(call, segments)
             case _:
                 allow(call, "GET")
@@ -76,7 +76,7 @@ class KubeletApi:
             case ["configz"]:
                 await call.json({"kubeletconfig": host.configuration()})
             case ["metrics"]:
-                await call.answer(200, host.metrics(), stats.METRICS_TYPE)
+                await call.answer(200, await metrics.text(host), stats.METRICS_TYPE)
             case ["metrics", "resource"]:
                 await call.answer(200, await stats.resource_metrics(host), stats.METRICS_TYPE)
             case ["stats", "summary"]:

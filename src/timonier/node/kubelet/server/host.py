@@ -17,7 +17,7 @@ def nothing() -> Mapping[str, Any]:
     return {}
 
 
-def no_metrics() -> bytes:
+def nothing_measured() -> bytes:
     return b""
 
 
@@ -37,8 +37,8 @@ class Host:
     """The settings in force, for /configz."""
     unhealthy: Callable[[], str] = healthy
     """What is wrong with the kubelet; empty while nothing is."""
-    metrics: Callable[[], bytes] = no_metrics
-    """The kubelet's own metrics in Prometheus's text format."""
+    metrics: Callable[[], bytes] = nothing_measured
+    """What the kubelet counts about itself, in Prometheus's text format; added to what its API knows."""
     log_dir: Path | None = None
     """Directory of the node's own log files, served under /logs/."""
     clock: Clock = field(default_factory=SystemClock)

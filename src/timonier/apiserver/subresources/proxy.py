@@ -1,0 +1,228 @@
+"""pods/proxy, services/proxy, nodes/proxy: HTTP to what runs in the cluster, with the API server in between.
+
+Pods and services are reached through a node's kubelet (`Kubelets.dial`), since nothing else leads into the pod
+network; nodes by their own addresses. Answers are streamed, upgrades become tunnels. Links inside of pages are not
+rewritten; redirects are.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from timonier.api.errors import BadRequest, Forbidden, ServiceUnavailable
+from timonier.api.kinds import BY_ID
+from timonier.apiserver.documents import Answer
+from timonier.apiserver.kubelets import base_url, bracketed, kubelets_of, node_address, reason_of
+from timonier.apiserver.request import Object, Request
+from timonier.apiserver.subresources.connect import NODE, POD, admit, node_of, options_of, wants_upgrade
+from timonier.apiserver.subresources.log import pass_on
+from timonier.kit.http import Connections, HttpError, unverified
+from timonier.kit.streaming.relay import Link, relay
+from timonier.kit.streaming.switching import switching
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
+SERVICE, SLICE = BY_ID["v1/Service"], BY_ID["discovery.k8s.io/v1/EndpointSlice"]
+SERVICE_LABEL = "kubernetes.io/service-name"
+OPTIONS = {"pods": "PodProxyOptions", "services": "ServiceProxyOptions", "nodes": "NodeProxyOptions"}
+SCHEMES = ("", "http", "https")
+HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+                        "transfer-encoding", "upgrade", "content-length", "host", "expect"})
+NOT_PASSED_ON = frozenset({"authorization"})
+"""What is between the client and the API server, and nobody else's business."""
+ANSWER_SECONDS = 60.0
+UNRESERVED = "/:@!$&'()*+,;=~-._"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a request goes. `connections` are closed after it unless they are `shared`."""
+
+    base: str
+    connections: Connections
+    shared: bool = False
+
+
+async def serve(server: ApiServer, request: Request) -> Answer | None:
+    path = path_below(request)
+    resource = request.info.resource
+    options = options_of(request, OPTIONS[resource], path=path)
+    await admit(server, request, options, runs=resource == "nodes" and wants_upgrade(request))
+    if not path and request.method in ("GET", "HEAD"):
+        return Answer(301, [("location", f"{request.path}/{query_of(request)}")], b"")
+    found = await {"pods": pod, "services": service, "nodes": node}[resource](server, request, path)
+    url = f"{found.base}{quote(path, safe=UNRESERVED) or '/'}{query_of(request)}"
+    try:
+        if wants_upgrade(request):
+            return await upgrade(server, request, found, url)
+        return await exchange(server, request, found, url)
+    except HttpError as error:
+        raise ServiceUnavailable(f"error trying to reach service: {reason_of(error)}") from error
+    finally:
+        if not found.shared:
+            await found.connections.close()
+
+
+async def exchange(server: ApiServer, request: Request, found: Target, url: str) -> Answer | None:
+    """Pass a request on and its answer back."""
+    headers = dict(headers_to(request))
+    opening = found.connections.stream(request.method, url, headers, request.body or None, within=ANSWER_SECONDS)
+    async with opening as stream:
+        answered = dict(headers_from(request, stream.headers, found.base))
+        if request.method == "HEAD" or stream.status in (204, 304):
+            return Answer(stream.status, list(answered.items()), b"")
+        assert request.take_over is not None
+        with server.metrics.long_running(request):
+            await pass_on(request.take_over(), stream, answered, stream.status)
+    return None
+
+
+async def upgrade(server: ApiServer, request: Request, found: Target, url: str) -> Answer | None:
+    """Let the client and what it wants to reach speak another protocol, such as WebSocket."""
+    headers = dict(headers_to(request)) | {"Connection": "Upgrade", "Upgrade": request.headers["upgrade"]}
+    response, reader, writer = await found.connections.upgrade(request.method, url, headers, within=ANSWER_SECONDS)
+    if reader is None or writer is None:
+        return Answer(response.status, list(headers_from(request, response.headers, found.base)), response.body)
+    assert request.take_over is not None
+    taken = request.take_over()
+    taken.write(switching(response.headers))
+    with server.metrics.long_running(request):
+        await relay(taken, Link(reader, writer), until=taken.ended)
+    return None
+
+
+async def pod(server: ApiServer, request: Request, path: str) -> Target:
+    scheme, name, port = split_name("pod", request.name)
+    found = await server.registry.get(POD, request.namespace, name)
+    address = (found.get("status") or {}).get("podIP") or ""
+    refuse_address(address)
+    if not port:
+        ports = (each for container in found["spec"]["containers"] for each in container.get("ports") or ())
+        port = str(next((each["containerPort"] for each in ports), ""))
+    return through(server, await node_of(server, found), scheme, address, port)
+
+
+async def service(server: ApiServer, request: Request, path: str) -> Target:
+    scheme, name, port = split_name("service", request.name)
+    found = await server.registry.get(SERVICE, request.namespace, name)
+    wanted = service_port(found, port)
+    endpoints = list(ready_endpoints(server, request.namespace, name, wanted.get("name") or ""))
+    if not endpoints:
+        raise ServiceUnavailable(f'no endpoints available for service "{name}"')
+    address, number, node_name = random.choice(endpoints)
+    refuse_address(address)
+    nodes = [server.registry.peek(NODE, "", node_name)] if node_name else server.registry.peek_all(NODE)
+    via = next((each for each in nodes if each is not None), None)
+    if via is None:
+        raise ServiceUnavailable(f'no node leads to the endpoints of service "{name}"')
+    return through(server, via, scheme, address, str(number))
+
+
+async def node(server: ApiServer, request: Request, path: str) -> Target:
+    scheme, name, port = split_name("node", request.name)
+    found = await server.registry.get(NODE, "", name)
+    kubelet = base_url(found)
+    if not port or kubelet.endswith(f":{port}"):
+        if path.strip("/").partition("/")[0] == "hop":
+            raise Forbidden("the node's hop is for the API server alone")
+        return Target(kubelet, kubelets_of(server).connections, shared=True)
+    return Target(f"{scheme or 'http'}://{bracketed(node_address(found))}:{port_number(port)}",
+                  Connections(unverified(), timeout=ANSWER_SECONDS))
+
+
+def through(server: ApiServer, via: Object, scheme: str, address: str, port: str) -> Target:
+    """A target in the pod network, dialled by the kubelet of a node. Certificates there are not the cluster's own."""
+    dial = partial(kubelets_of(server).dial, via)
+    suffix = f":{port_number(port)}" if port else ""
+    return Target(f"{scheme or 'http'}://{bracketed(address)}{suffix}",
+                  Connections(unverified(), timeout=ANSWER_SECONDS, dial=dial))
+
+
+def service_port(found: Object, asked: str) -> Object:
+    """The port of a service that a name or number means; its only one where none is asked for."""
+    name, ports = found["metadata"]["name"], found["spec"].get("ports") or []
+    if not asked and len(ports) == 1:
+        return dict(ports[0])
+    for each in ports:
+        if asked in (each.get("name") or "", str(each["port"])):
+            return dict(each)
+    raise ServiceUnavailable(f'no service port "{asked}" found for service "{name}"')
+
+
+def ready_endpoints(server: ApiServer, namespace: str, service: str, port: str) -> Iterator[tuple[str, int, str]]:
+    """(address, port, node) of every ready endpoint, by the service's slices."""
+    for each in server.registry.peek_all(SLICE, namespace):
+        if ((each["metadata"].get("labels") or {}).get(SERVICE_LABEL)) != service:
+            continue
+        numbers = [found["port"] for found in each.get("ports") or ()
+                   if (found.get("name") or "") == port and found.get("port")]
+        for endpoint in each.get("endpoints") or () if numbers else ():
+            if (endpoint.get("conditions") or {}).get("ready") is not False:
+                yield from ((address, numbers[0], endpoint.get("nodeName") or "")
+                            for address in endpoint["addresses"][:1])
+
+
+def refuse_address(address: str) -> None:
+    """Raises BadRequest for an address that no pod can have, so that nobody reaches a node's own loopback."""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        raise BadRequest("address not allowed") from None
+    if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
+        raise BadRequest("address not allowed")
+
+
+def split_name(what: str, text: str) -> tuple[str, str, str]:
+    """`[scheme:]name[:port]` as (scheme, name, port). Raises BadRequest."""
+    parts = text.split(":")
+    scheme, name, port = {1: ("", text, ""), 2: ("", *parts), 3: tuple(parts)}.get(len(parts), ("", "", ""))
+    if not name or scheme not in SCHEMES:
+        raise BadRequest(f'invalid {what} request "{text}"')
+    return scheme, name, port
+
+
+def port_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) < 1 << 16):
+        raise BadRequest(f"invalid port {text!r}")
+    return int(text)
+
+
+def path_below(request: Request) -> str:
+    """What follows `/proxy` in the path, with its slashes as they are."""
+    marker = f"/{request.name}/proxy"
+    _, found, rest = request.path.partition(marker)
+    return rest if found else "".join(f"/{part}" for part in request.info.rest)
+
+
+def query_of(request: Request) -> str:
+    pairs = [(name, value) for name, values in request.query.items() for value in values]
+    return f"?{urlencode(pairs)}" if pairs else ""
+
+
+def headers_to(request: Request) -> Iterator[tuple[str, str]]:
+    """The client's headers for the other side."""
+    for name, value in request.headers.items():
+        if name not in HOP_BY_HOP and name not in NOT_PASSED_ON and not name.startswith("impersonate-"):
+            yield name, value
+    yield "x-forwarded-for", request.client or "unknown"
+
+
+def headers_from(request: Request, headers: Mapping[str, str], base: str) -> Iterator[tuple[str, str]]:
+    """The other side's headers for the client; a redirect stays below the proxy's path."""
+    for name, value in headers.items():
+        if name == "location":
+            yield name, redirected(request, value.removeprefix(base))
+        elif name not in HOP_BY_HOP and name != "date":
+            yield name, value
+
+
+def redirected(request: Request, location: str) -> str:
+    before, marker, _ = request.path.partition(f"/{request.name}/proxy")
+    return before + marker + location if location.startswith("/") else location
