@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -289,6 +290,7 @@ class Exchange:
         connection = self.connection
         connection.taken = Taken(connection)
         connection.deadline = NEVER
+        keep_alive(connection.transport)
         for piece in (*self.body, *connection.beyond):
             connection.taken.feed(piece)
         self.body, connection.beyond = [], []
@@ -434,6 +436,16 @@ class Exchange:
             connection.transport.close()
         else:
             connection.resume()
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Let the kernel find out within two minutes that a silent peer is gone: streams may be silent for hours."""
+    sock = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 15), (socket.TCP_KEEPCNT, 6)):
+        sock.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class Taken:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from timonier.kit.clock import Seconds
+from timonier.kit.exchange import keep_alive
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class Link:
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader, self._writer = reader, writer
+        keep_alive(writer.transport)
 
     async def read(self) -> bytes:
         try:
