@@ -1,0 +1,89 @@
+"""A kubelet on a real containerd and real time, with an API server that is a few dictionaries."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+from support.kubelet_bench import FakeApi, NodeBench
+
+from timonier.kit.clock import SystemClock
+from timonier.node.cri.containerd import ContainerdRuntime
+from timonier.node.kubelet import cgroups
+from timonier.node.kubelet.probes.attempt import RealNetwork
+from timonier.node.kubelet.run import Kubelet
+from timonier.node.settings import NodeSettings
+
+
+class RealNode(NodeBench):
+    """One node with real containers; `eventually` takes the place of an advancing clock."""
+
+    def __init__(self, folder: Path, socket: Path, **settings: Any) -> None:
+        self.clock = SystemClock()  # type: ignore[assignment]
+        self.runtime = ContainerdRuntime(socket)  # type: ignore[assignment]
+        self.api = FakeApi(self.clock)
+        self.network = RealNetwork()  # type: ignore[assignment]
+        self.events, self.folder, self.task = [], folder, None
+        self.settings = NodeSettings(
+            node_name="n1", node_ip="10.89.0.2", kubeconfig=folder / "kubeconfig", containerd_socket=socket,
+            root_dir=folder / "kubelet", pod_logs_dir=folder / "logs", cluster_dns="10.96.0.10",
+            cgroup_root=f"/timonier-test-{os.getpid()}", **settings)
+        self.kubelet = self.new_kubelet()
+
+    def new_kubelet(self) -> Kubelet:
+        self.cgroups = cgroups.make("cgroupfs", self.settings.cgroup_root, -1)
+        return Kubelet(self.settings, self.runtime, self.api, self.api, self.tell, self.cgroups, self.network,
+                       self.clock)
+
+    async def settle(self) -> None:
+        await asyncio.sleep(0.01)
+        self.raise_crash()
+
+    async def eventually(self, true: Callable[[], Any], within: float = 20.0) -> Any:
+        """Wait until something is so; what it gave."""
+        end = time.monotonic() + within
+        while not (result := true()):
+            self.raise_crash()
+            assert time.monotonic() < end, f"not so within {within} s: {self.api.pods} {self.events}"
+            await asyncio.sleep(0.02)
+        return result
+
+    async def started(self, name: str) -> None:
+        await self.eventually(lambda: self.pod(name).status.phase == "Running")
+
+    async def ended(self, name: str) -> None:
+        await self.eventually(lambda: self.pod(name).status.phase in ("Succeeded", "Failed"))
+
+    def log(self, name: str, container: str = "c", attempt: int = 0) -> str:
+        """What a container wrote."""
+        [file] = (self.folder / "logs").glob(f"default_{name}_*/{container}/{attempt}.log")
+        return "\n".join(line.split(" ", 3)[3] for line in file.read_text().splitlines())
+
+
+@contextlib.asynccontextmanager
+async def real_node(folder: Path, socket: Path, **settings: Any) -> AsyncIterator[RealNode]:
+    node = RealNode(folder, socket, **settings)
+    await node.start()
+    try:
+        yield node
+    finally:
+        for name in [pod.metadata.name for pod in node.api.pods.values()]:
+            with contextlib.suppress(AssertionError):
+                await node.delete(name, grace=0)
+                await node.eventually(lambda name=name: node.gone(name))
+        await node.crash()
+        await node.runtime.close()
+        node.cgroups.remove_base()  # type: ignore[attr-defined]
+        cgroups_left(node.settings.cgroup_root)
+
+
+def cgroups_left(root: str) -> None:
+    """Remove the cgroup that the test's node stood in."""
+    for tree in Path("/sys/fs/cgroup").iterdir():
+        if (tree / root.strip("/")).is_dir():
+            cgroups.remove_tree(tree / root.strip("/"))
