@@ -15,6 +15,7 @@ import orjson
 from timonier.api import check, kinds
 from timonier.api.errors import BadRequest, Cause, UnsupportedMediaType, invalid
 from timonier.api.kinds import Kind
+from timonier.apiserver import protobuf
 from timonier.apiserver.negotiate import JSON, YAML
 from timonier.apiserver.request import Object, Request
 
@@ -45,7 +46,17 @@ def parse(request: Request, kind: Kind | str) -> tuple[Any, bytes]:
         case "application/yaml" | "application/x-yaml" | "text/yaml":
             value = parse_yaml(request.body, wanted)
             return value, b""
-    raise unsupported((JSON, YAML))
+        case protobuf.MEDIA_TYPE:
+            return parse_protobuf(request.body, wanted), b""
+    raise unsupported((JSON, YAML, protobuf.MEDIA_TYPE))
+
+
+def parse_protobuf(body: bytes, wanted: str) -> Any:
+    try:
+        return protobuf.decode(body)
+    except protobuf.BadProtobuf as error:
+        raise BadRequest(f"the object provided is unrecognized (must be of type {wanted}): {error} "
+                         f"({summary(body)})") from None
 
 
 def parse_json(body: bytes, wanted: str) -> Any:
