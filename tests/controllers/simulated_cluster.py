@@ -128,8 +128,9 @@ class Cluster:
         """Plan every object of a kind until nothing changes; whether anything did."""
         changed = False
         for _ in range(200):
-            if not any([self.apply(controller.plan(key, self.snapshot, self.now))
-                        for key in [*self.mirrors[cls].objects]]):
+            applied = [self.apply(controller.plan(key, self.snapshot, self.now))
+                       for key in [*self.mirrors[cls].objects]]
+            if not any(applied):
                 return changed
             changed = True
         raise AssertionError(f"{controller.name} does not come to rest")
@@ -138,12 +139,12 @@ class Cluster:
         """A second of a kubelet: pods get a node and become ready, pods that were deleted end."""
         self.now += 1
         changed = False
-        for key, pod in [*self.mirrors[core_v1.Pod].objects.items()]:
+        for key, before in [*self.mirrors[core_v1.Pod].objects.items()]:
+            pod = clone(before)
             if pod.metadata.deletionTimestamp:
                 self.delete(core_v1.Pod, key)
                 changed = True
             elif not pod.spec.nodeName:
-                pod = clone(pod)
                 pod.spec.nodeName, pod.status.phase, pod.status.podIP = "node", "Running", f"10.0.0.{len(key)}"
                 status = "True" if works(pod) else "False"
                 pod.status.conditions = [core_v1.PodCondition(type="Ready", status=status,

@@ -23,8 +23,9 @@ from timonier.reconcile.plan import Delete, Plan
 from timonier.reconcile.snapshot import Snapshot, Watch, clone, itself
 
 FINALIZER = "kubernetes"
-SOON = 1.0
-"""Seconds after which a namespace that is not empty yet is looked at again."""
+AT_ONCE, SOON = 0.1, 1.0
+"""Seconds after which a namespace that is not empty yet is looked at again: where nothing holds its content up, and
+where pods or finalizers do."""
 CONTENT = frozenset({"list", "delete"})
 
 Contents = Mapping[Kind, Sequence[Partial]]
@@ -73,7 +74,8 @@ def emptying(namespace: core_v1.Namespace, contents: Contents, failure: str, now
               if not each.metadata.deletionTimestamp]
     changed = clone(namespace)
     changed.status.conditions = conditions(namespace, contents, failure, now)
-    return Plan(delete=delete, again=SOON, status=changed if changed != namespace else None)
+    held = bool(pods) or any(each.metadata.finalizers for objects in contents.values() for each in objects)
+    return Plan(delete=delete, again=SOON if held or failure else AT_ONCE, status=changed if changed != namespace else None)
 
 
 def conditions(namespace: core_v1.Namespace, contents: Contents, failure: str,

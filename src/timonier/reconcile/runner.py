@@ -23,7 +23,7 @@ from timonier.reconcile.events import Recorder
 from timonier.reconcile.execute import NoAnswer, execute
 from timonier.reconcile.expectations import Expectations
 from timonier.reconcile.metrics import Counts
-from timonier.reconcile.plan import Delete, Patch, Plan
+from timonier.reconcile.plan import Plan
 from timonier.reconcile.snapshot import STANDARD_INDEXES, Snapshot, Watch
 
 log = logging.getLogger(__name__)
@@ -140,7 +140,7 @@ class Running:
             while following is not None:
                 outcome = await execute(self._client, following)
                 self._expectations.expect(key, outcome)
-                problems += (error for write, error in outcome.failed if not harmless(error, write))
+                problems += (error for error in outcome.errors if not harmless(error))
                 for note in following.events:
                     self.recorder.note(note)
                 again += [following.again] if following.again is not None else []
@@ -171,11 +171,9 @@ class Running:
         self.counts.longest_seconds = max(self.counts.longest_seconds, seconds)
 
 
-def harmless(error: errors.ApiError, write: Object | Delete | Patch) -> bool:
-    """Whether a failed write leaves nothing to do: what it was about is gone or going."""
-    if any(cause.reason == "NamespaceTerminating" for cause in error.causes):
-        return True
-    return isinstance(write, Patch) and isinstance(error, errors.NotFound)
+def harmless(error: errors.ApiError) -> bool:
+    """Whether a failed write leaves nothing to do: what it was about, or the namespace around it, is gone or going."""
+    return isinstance(error, errors.NotFound) or any(cause.reason == "NamespaceTerminating" for cause in error.causes)
 
 
 class Runner:
