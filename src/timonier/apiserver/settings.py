@@ -67,7 +67,8 @@ class ApiServerSettings:
         network = ipaddress.ip_network(self.service_cluster_ip_range)
         if network.num_addresses < 16:
             raise ValueError(f"--service-cluster-ip-range {self.service_cluster_ip_range}: too small for a cluster")
-        ipaddress.ip_address(self.advertise_address)
+        if ipaddress.ip_address(self.advertise_address).is_loopback:
+            raise ValueError(f"--advertise-address {self.advertise_address}: pods cannot reach a loopback address")
         first, last = self.node_ports
         if not 1 <= first <= last <= 65535:
             raise ValueError(f"--service-node-port-range {self.service_node_port_range}: must be FIRST-LAST")

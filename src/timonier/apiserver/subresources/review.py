@@ -17,6 +17,5 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     kind = request.kind
     assert kind is not None
     obj = bodies.decode(request, kind)
-    assert server.reviews is not None
     answered = await server.reviews.answer(kind.kind, obj, request.user, request.namespace)
     return of_object(request, kind, {"metadata": {}} | answered, server.clock.now(), 201)
