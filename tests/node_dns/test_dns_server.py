@@ -33,6 +33,16 @@ WEB = "web.default.svc.cluster.local"
 Reply = Callable[[dns.message.Message], dns.message.Message | None]
 
 
+def free_port() -> int:
+    """A port that is free for UDP and TCP alike."""
+    while True:
+        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
+                contextlib.suppress(OSError):
+            tcp.bind(("127.0.0.1", 0))
+            udp.bind(tcp.getsockname())
+            return int(tcp.getsockname()[1])
+
+
 class Resolver(asyncio.DatagramProtocol):
     """A resolver that answers as the test says, and counts what it was asked."""
 
@@ -41,9 +51,9 @@ class Resolver(asyncio.DatagramProtocol):
         self.address = ("127.0.0.1", 0)
 
     async def start(self) -> Resolver:
+        self.address = ("127.0.0.1", free_port())
         self.transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
-            lambda: self, local_addr=("127.0.0.1", 0))
-        self.address = self.transport.get_extra_info("sockname")
+            lambda: self, local_addr=self.address)
         self.tcp = await asyncio.start_server(self.connected, *self.address)
         return self
 
@@ -98,7 +108,7 @@ async def serving(*servers: tuple[str, int], clock: FakeClock | None = None) -> 
                               Record("away.default.svc.cluster.local", wire.CNAME, wire.name_to_wire("host.example"))])
     upstream = Upstream(lambda: list(servers), clock or SystemClock())
     server = Server(answerer, upstream)
-    await server.start("127.0.0.1", 0)
+    await server.start("127.0.0.1", free_port())
     try:
         yield server
     finally:
@@ -254,9 +264,7 @@ async def test_dns_listens_once_mirrors_are_filled_and_says_goodbye() -> None:
         published.append(wanted)
 
     ready = asyncio.Event()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     task = asyncio.create_task(run_dns(
         node_name="a", address="127.0.0.1", domain="cluster.local", dns_address="10.96.0.10", cidrs=["10.96.0.0/16"],
         services=services, slices=HandMirror(slice_of("web", endpoint("10.244.0.1"))),
