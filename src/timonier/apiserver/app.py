@@ -80,6 +80,9 @@ class ApiServer:
         """What to send; None where a stream has already been sent. Never raises but for cancellation."""
         try:
             self.refuse_overload(request)
+            if request.info.is_resource:
+                # Rights, tokens and admission are judged by the cache: let it know all that was written before.
+                await self.feed.current()
             await self.identify(request, scope)
             await self.authoriser.demand(request.attributes())
             if request.method in WITH_BODY:
