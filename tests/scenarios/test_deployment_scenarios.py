@@ -6,13 +6,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "controllers"))
-from simulated_cluster import Cluster, deployment
+from support.simulated_cluster import Cluster, deployment
 
 from timonier.api.types import apps_v1, core_v1
 from timonier.controllers.deployment.controller import DeploymentController

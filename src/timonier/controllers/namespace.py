@@ -75,7 +75,8 @@ def emptying(namespace: core_v1.Namespace, contents: Contents, failure: str, now
     changed = clone(namespace)
     changed.status.conditions = conditions(namespace, contents, failure, now)
     held = bool(pods) or any(each.metadata.finalizers for objects in contents.values() for each in objects)
-    return Plan(delete=delete, again=SOON if held or failure else AT_ONCE, status=changed if changed != namespace else None)
+    return Plan(delete=delete, again=SOON if held or failure else AT_ONCE,
+                status=changed if changed != namespace else None)
 
 
 def conditions(namespace: core_v1.Namespace, contents: Contents, failure: str,
