@@ -16,6 +16,7 @@ from timonier.cluster.spec import ClusterError, ClusterSpec, NodeSpec
 PAUSE_IMAGE = "timonier.local/pause:1"
 NAMESPACE = "k8s.io"
 """Where containerd keeps what belongs to Kubernetes."""
+CAP_SYS_RESOURCE = 24
 IMPORT_LIMIT = 600.0
 """Seconds that importing one archive may take."""
 
@@ -37,6 +38,7 @@ disabled_plugins = [
   stream_server_port = "0"
   netns_mounts_under_state_dir = true
   max_container_log_line_size = 16384
+  restrict_oom_score_adj = {restrict}
 
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "{cni_bin}"
@@ -66,8 +68,16 @@ def configure(spec: ClusterSpec, node: NodeSpec) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     file = state / "containerd.toml"
     file.write_text(CONFIG.format(state=state, run=run, socket=spec.containerd_socket(node), pause=PAUSE_IMAGE,
-                                  cni_bin=cni_plugins(), snapshotter="overlayfs", registries=REGISTRIES))
+                                  cni_bin=cni_plugins(), snapshotter="overlayfs", registries=REGISTRIES,
+                                  restrict=str(not may_spare_processes()).lower()))
     return file
+
+
+def may_spare_processes() -> bool:
+    """Whether we may lower a process's OOM score (CAP_SYS_RESOURCE), without which runc fails where it is asked to."""
+    status = Path("/proc/self/status").read_text()
+    effective = next(line.split()[1] for line in status.splitlines() if line.startswith("CapEff:"))
+    return bool(int(effective, 16) >> CAP_SYS_RESOURCE & 1)
 
 
 def cni_plugins() -> Path:
