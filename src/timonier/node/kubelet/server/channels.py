@@ -96,12 +96,12 @@ class Channels:
         for event in events:
             match event:
                 case spdy.Data(stream, payload, fin):
-                    to_client += self._output(self._channel_of[stream], payload, fin)
+                    to_client += self._output(stream, payload, fin)
                 case spdy.StreamReplied(stream, _, fin):
                     self._unanswered.discard(stream)
-                    to_client += self._output(self._channel_of[stream], b"", fin)
+                    to_client += self._output(stream, b"", fin)
                 case spdy.StreamReset(stream):
-                    self._receiving.discard(self._channel_of[stream])
+                    to_client += self._output(stream, b"", True)
                 case spdy.StreamOpened(stream):
                     to_runtime += self._spdy.reset(stream, spdy.Reset.REFUSED_STREAM)
                 case spdy.Ping(number):
@@ -132,7 +132,11 @@ class Channels:
         stream = self._stream_of.get(channel)
         return self._spdy.data(stream, b"", fin=True) if stream is not None and channel in FROM_CLIENT else b""
 
-    def _output(self, channel: int, payload: bytes, fin: bool) -> bytes:
+    def _output(self, stream: int, payload: bytes, fin: bool) -> bytes:
+        """What the runtime sent on a stream, for the client; nothing of streams that are not ours to show."""
+        channel = self._channel_of.get(stream)
+        if channel is None or channel in FROM_CLIENT:
+            return b""
         if fin:
             self._receiving.discard(channel)
         if not payload:
