@@ -33,6 +33,8 @@ def find(path: str, accept: str) -> Document | Answer | None:
         case ["openapi", "v3", rest]:
             return documents.v3(rest)
         case ["openapi", "v2"]:
-            chosen = choose(accept, ("application/json", documents.PROTOBUF))
-            return documents.v2(chosen) if chosen else Answer(406, [], b"")
+            chosen = choose(accept, ("application/json", documents.PROTOBUF, documents.ASKED_PROTOBUF))
+            if chosen is None:
+                return Answer(406, [], b"")
+            return documents.v2("application/json" if chosen == "application/json" else documents.PROTOBUF)
     return None

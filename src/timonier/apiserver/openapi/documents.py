@@ -22,7 +22,9 @@ from timonier.apiserver.openapi import protobuf
 from timonier.apiserver.openapi.operations import Operation, Parameter, operations
 from timonier.apiserver.openapi.schemas import NO_DOCS, V2, V3, closure, schema
 
-PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+ASKED_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+"""The name by which kubectl asks for it, which is no valid media type and so never answered with."""
 INFO = {"title": "Kubernetes", "version": "v1.37.0"}
 UNAUTHORIZED = {"description": "Unauthorized"}
 REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
