@@ -483,3 +483,64 @@ async def test_unchanged_pod_costs_no_writes(node: NodeBench) -> None:
     patches = len(node.api.patches)
     await node.advance(300)
     assert len(node.api.patches) == patches
+
+
+MANIFEST = """
+apiVersion: v1
+kind: Pod
+metadata: {name: fixed}
+spec: {containers: [{name: c, image: "app:1"}]}
+"""
+
+
+async def test_static_pod_runs_is_mirrored_and_ends_with_its_manifest(tmp_path: Path) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "fixed.yaml").write_text(MANIFEST)
+    (folder / "broken.yaml").write_text("apiVersion: v1\nkind: Pod\nmetadata: {name: x}\nspec: {containers: 7}\n")
+    async with node_bench(tmp_path, manifests_dir=folder) as node:
+        mirror = node.pod("fixed-n1")
+        assert mirror.status.phase == "Running"
+        assert mirror.metadata.annotations["kubernetes.io/config.source"] == "file"
+        await node.restart()
+        assert len(node.runtime.named("c")) == 1
+        node.api.drop("default/fixed-n1")
+        await node.advance(1)
+        assert node.pod("fixed-n1").status.phase == "Running"
+        assert len(node.runtime.named("c")) == 1
+        (folder / "fixed.yaml").unlink()
+        await node.advance(20)
+        assert node.gone("fixed-n1")
+        assert node.runtime.records == {}
+
+
+async def test_node_registers_reports_and_renews_its_lease(tmp_path: Path) -> None:
+    async with node_bench(tmp_path, node_labels=("disk=ssd",), register_with_taints=("own=me:NoSchedule",)) as node:
+        made = node.api.nodes["n1"]
+        assert made.metadata.labels["kubernetes.io/hostname"] == "n1"
+        assert made.metadata.labels["disk"] == "ssd"
+        assert made.spec.taints == [core_v1.Taint(key="own", value="me", effect="NoSchedule")]
+        given = {one.type: (one.status, one.reason, one.message) for one in made.status.conditions}
+        assert given["Ready"] == ("True", "KubeletReady", "kubelet is posting ready status")
+        assert given["MemoryPressure"] == \
+            ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available")
+        assert given["PIDPressure"][1] == "KubeletHasSufficientPID"
+        assert set(made.status.capacity) == {"cpu", "memory", "pods", "ephemeral-storage", "hugepages-1Gi",
+                                             "hugepages-2Mi"}
+        before = len(node.api.leases)
+        await node.advance(30)
+        assert len(node.api.leases) == before + 3
+        assert node.api.leases[-1].spec.holderIdentity == "n1"
+
+
+async def test_node_without_a_runtime_is_not_ready_until_it_is_back(node: NodeBench) -> None:
+    from timonier.node.cri.contract import RuntimeUnavailable
+    gone = RuntimeUnavailable("UNAVAILABLE", "no such socket")
+    node.runtime.failures["containers"] = [gone] * 15
+    await node.advance(10)
+    await node.advance(10)
+    ready = next(one for one in node.api.nodes["n1"].status.conditions if one.type == "Ready")
+    assert (ready.status, ready.reason) == ("False", "KubeletNotReady")
+    await node.advance(30)
+    ready = next(one for one in node.api.nodes["n1"].status.conditions if one.type == "Ready")
+    assert ready.status == "True"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from timonier.api.types import core_v1
@@ -37,6 +37,7 @@ class Pods:
     """Pods whose worker has ended and which the API server still shows."""
     mirrors: dict[str, core_v1.Pod] = field(default_factory=dict)
     """By `namespace/name`: the API objects that show static pods."""
+    mirror_changed: Callable[[], None] = lambda: None
 
     # Where pods come from.
 
@@ -73,6 +74,7 @@ class Pods:
             self.mirrors.pop(names.key(pod), None)
         else:
             self.mirrors[names.key(pod)] = new
+        self.mirror_changed()
 
     def _begin(self, pod: core_v1.Pod) -> None:
         uid = pod.metadata.uid

@@ -64,10 +64,15 @@ class Reports:
     group: asyncio.TaskGroup
     slots: dict[str, Slot] = field(default_factory=dict)
 
-    def seen(self, pod: core_v1.Pod) -> None:
-        """The server's own copy of a pod, as it was watched: the base of the next difference."""
-        slot = self.slots.setdefault(pod.metadata.uid, Slot(pod))
-        if newer(pod, slot.pod):
+    def seen(self, pod: core_v1.Pod, uid: str = "") -> None:
+        """The server's own copy of a pod, as it was watched: the base of the next difference.
+
+        `uid` is that of the static pod which it mirrors.
+        """
+        slot = self.slots.setdefault(uid or pod.metadata.uid, Slot(pod))
+        if slot.pod.metadata.uid != pod.metadata.uid:
+            slot.pod, slot.gone = pod, False
+        elif newer(pod, slot.pod):
             slot.pod = pod
 
     def current(self, uid: str, otherwise: core_v1.PodStatus) -> core_v1.PodStatus:

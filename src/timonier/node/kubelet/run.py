@@ -25,6 +25,7 @@ from timonier.node.kubelet.node import NodeReporter
 from timonier.node.kubelet.pods import Pods
 from timonier.node.kubelet.probes.attempt import Network
 from timonier.node.kubelet.report import Reports
+from timonier.node.kubelet.static import StaticPods
 from timonier.node.kubelet.status import Host
 from timonier.node.kubelet.volumes.manager import Volumes
 from timonier.node.mirror import Mirror
@@ -68,6 +69,10 @@ class Kubelet:
             self.pods = Pods(context, group)
             context.cache.changed = self.pods.changed
             self.pods_of_node.on_change(self.pods.on_change)
+            if self.settings.manifests_dir is not None:
+                static = StaticPods(self.settings.manifests_dir, context, self.pods)
+                static.load()
+                group.create_task(static.run(), name="static pods")
             group.create_task(self.pods.remove_orphans(), name="orphans")
             log.info("kubelet started", extra={"node": self.settings.node_name, "pods": len(self.pods.workers)})
             self.on_ready()

@@ -299,7 +299,7 @@ class PodWorker:
             except (RuntimeFailure, OSError, *Unreachable) as error:
                 pause = self._next_trouble()
                 log.warning("pod cannot be ended yet", extra={"pod": names.key(self.pod), "error": str(error)})
-            except Exception:  # noqa: BLE001 -- as in a sync: it concerns this pod alone
+            except Exception:
                 pause = self._next_trouble()
                 log.exception("pod cannot be ended yet", extra={"pod": names.key(self.pod)})
             await self.context.clock.sleep(pause)
