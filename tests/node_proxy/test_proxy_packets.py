@@ -359,9 +359,9 @@ def replace_table(lab: Lab) -> None:
     facts = NodeFacts("a", (NODE,), ("10.244.0.0/24",), ("10.96.0.0/16",))
     ledger = Ledger()
     ledger.update({each.metadata.name: routes(each, lab.slices.list(), facts) for each in lab.services.list()})
-    nft = Nftables()
-    KernelTable(proxy_run.TABLE, nft).replace(ledger.elements(), [NODE, "10.244.0.0/24"], ["10.96.0.0/16"])
-    nft.close()
+    kernel = KernelTable(proxy_run.TABLE, Nftables())
+    kernel.replace(ledger.elements(), [NODE, "10.244.0.0/24"], ["10.96.0.0/16"])
+    kernel.close()
 
 
 def test_rules_return_after_somebody_flushed_them(lab: Lab) -> None:

@@ -25,13 +25,19 @@ FEW = 64
 
 
 class KernelTable:
-    """Our table in the kernel. `apply` and `replace` raise NftablesError and then have changed nothing."""
+    """Our table in the kernel of the network namespace in which this is made. `apply` and `replace` raise NftablesError
+    and then have changed nothing."""
 
     def __init__(self, name: str, nft: Nftables) -> None:
         self.name = name
         self._nft = nft
         self._made: set[str] = set()
-        self._generation = -1
+        self._generations, self._generation = Generations(), -1
+
+    def close(self) -> None:
+        """Let go of the kernel; the table stays."""
+        self._generations.close()
+        self._nft.close()
 
     @property
     def remembers(self) -> bool:
@@ -44,21 +50,21 @@ class KernelTable:
         needed, prelude = self._needed(wanted, made=set())
         self._nft.apply(table.replacement(self.name, here, unclaimed) + prelude + self._commands("add", wanted))
         self._made = needed
-        self._generation = generation()
+        self._generation = self._generations.current()
 
     def apply(self, change: Change) -> None:
         """Make one change, as one transaction."""
         needed, prelude = self._needed(change.add, self._made)
-        seen = generation()
+        seen = self._generations.current()
         self._nft.apply(prelude + self._commands("delete", change.delete) + self._commands("add", change.add))
         self._made |= needed
         if seen == self._generation:  # else somebody else changed something before us, which `disturbed` has to see
-            self._generation = generation()
+            self._generation = self._generations.current()
 
     def disturbed(self, elements: Iterable[Element]) -> bool:
         """Whether the table in the kernel is no longer ours as we left it; costs microseconds while nobody else
         changes nftables."""
-        now = generation()
+        now = self._generations.current()
         if now == self._generation:
             return False
         try:
@@ -133,9 +139,18 @@ def remembered(listed: list[Any]) -> tuple[str, Frontend, Endpoint]:
             Endpoint(target, int(target_port)))
 
 
-def generation() -> int:
-    """The number of the present ruleset of this network namespace; it grows with every transaction, whosever."""
-    with netlink.Netlink(netlink.NETFILTER) as kernel:
-        for answer in kernel.ask(GET_GENERATION, struct.pack("=BBH", 0, 0, 0)):
+class Generations:
+    """Asks the kernel which ruleset of this network namespace is in force. The socket stays open: closing one makes the
+    kernel wait until all that was deleted is freed, 7 ms with 10,000 Services."""
+
+    def __init__(self) -> None:
+        self._kernel = netlink.Netlink(netlink.NETFILTER)
+
+    def current(self) -> int:
+        """The number of the present ruleset; it grows with every transaction, whosever."""
+        for answer in self._kernel.ask(GET_GENERATION, struct.pack("=BBH", 0, 0, 0)):
             return int.from_bytes(netlink.attributes(answer[4:])[GENERATION_ID], "big")
-    return -1
+        return -1
+
+    def close(self) -> None:
+        self._kernel.close()

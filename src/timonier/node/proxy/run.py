@@ -41,7 +41,8 @@ async def run_proxy(*, node_name: str, addresses: Sequence[str], services: Mirro
     start are in the kernel. Raises NftablesMissing where libnftables is not installed.
     """
     facts = NodeFacts(node_name, tuple(addresses), service_cidrs=tuple(service_cidrs))
-    proxy = Proxy(facts, services, slices, nodes, KernelTable(table, Nftables()), clock or SystemClock())
+    kernel = KernelTable(table, Nftables())
+    proxy = Proxy(facts, services, slices, nodes, kernel, clock or SystemClock())
     health = HealthServers(addresses[0] if addresses else "0.0.0.0")
     try:
         async with asyncio.TaskGroup() as group:
@@ -49,11 +50,14 @@ async def run_proxy(*, node_name: str, addresses: Sequence[str], services: Mirro
             group.create_task(proxy.inspect(), name="proxy inspection")
     finally:
         await health.close()
+        kernel.close()
 
 
 def remove_rules(table: str = TABLE) -> None:
     """Take the proxy's table out of this network namespace."""
-    KernelTable(table, Nftables()).remove()
+    kernel = KernelTable(table, Nftables())
+    kernel.remove()
+    kernel.close()
 
 
 @dataclass
