@@ -47,20 +47,25 @@ class LabelColumn:
 
 
 class ResourceTable:
-    """Amounts of resources, one column each; an unknown resource gets a column of zeros."""
+    """Amounts of resources, one array each; an unknown resource gets zeros."""
 
     def __init__(self, rows: int, names: tuple[str, ...]) -> None:
-        self.columns = {name: index for index, name in enumerate(names)}
-        self.allocatable: Counts = np.zeros((rows, len(names)), dtype=np.int64)
-        self.requested: Counts = np.zeros((rows, len(names)), dtype=np.int64)
+        self._rows = rows
+        self.columns: dict[str, int] = {}
+        self.allocatable: list[Counts] = []
+        self.requested: list[Counts] = []
+        for name in names:
+            self.column(name)
 
     def column(self, name: str) -> int:
+        """The place of a resource in both lists."""
         if name not in self.columns:
             self.columns[name] = len(self.columns)
-            blank = np.zeros((len(self.allocatable), 1), dtype=np.int64)
-            self.allocatable = np.hstack([self.allocatable, blank])
-            self.requested = np.hstack([self.requested, blank])
+            self.allocatable.append(np.zeros(self._rows, dtype=np.int64))
+            self.requested.append(np.zeros(self._rows, dtype=np.int64))
         return self.columns[name]
 
     def grow(self, rows: int) -> None:
-        self.allocatable, self.requested = grown(self.allocatable, rows), grown(self.requested, rows)
+        self._rows = rows
+        self.allocatable = [grown(array, rows) for array in self.allocatable]
+        self.requested = [grown(array, rows) for array in self.requested]

@@ -6,8 +6,8 @@ The words are Kubernetes's, since people search for them: `0/2 nodes are availab
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -30,21 +30,49 @@ class Reasons:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """Some nodes, the first filter that rejects them, and one of its reasons."""
+
+    filter: str
+    reason: str
+    nodes: Mask
+    curable: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
-    """A node, or for each node the reasons against it. `filters` are those that rejected any node."""
+    """A node, or what speaks against each. `names` are those of the snapshot's rows at that moment."""
 
     node: str | None
-    reasons: Mapping[str, Reasons] = field(default_factory=dict)
+    refusals: tuple[Refusal, ...] = ()
+    names: Sequence[str] = ()
+    considered: int = 0
+    """How many nodes there were."""
 
     @property
     def filters(self) -> frozenset[str]:
-        return frozenset(reason.filter for reason in self.reasons.values())
+        """The filters that rejected any node."""
+        return frozenset(refusal.filter for refusal in self.refusals)
+
+    @property
+    def reasons(self) -> dict[str, Reasons]:
+        """The explanation node by node."""
+        found: dict[str, Reasons] = {}
+        for refusal in self.refusals:
+            for row in np.flatnonzero(refusal.nodes).tolist():
+                before = found.get(self.names[row], Reasons(refusal.filter, (), True))
+                found[self.names[row]] = Reasons(refusal.filter, (*before.texts, refusal.reason),
+                                                 before.curable and refusal.curable)
+        return found
 
     def message(self, preemption: str = "") -> str:
         """As in the PodScheduled condition and the FailedScheduling event; what preemption found is added to it."""
-        if not self.reasons:
+        if not self.considered:
             return NO_NODES
-        text = unavailable(len(self.reasons), Counter(text for why in self.reasons.values() for text in why.texts))
+        histogram = Counter[str]()
+        for refusal in self.refusals:
+            histogram[refusal.reason] += int(refusal.nodes.sum())
+        text = unavailable(self.considered, histogram)
         return f"{text} preemption: {preemption}" if preemption else text
 
 
@@ -58,7 +86,7 @@ def decide(request: Request, nodes: Snapshot, turn: int = 0) -> Decision:
     """Choose a node. Of several that are equally good, `turn` picks one, so that a caller can take them in turn."""
     candidates = possible_nodes(request, nodes)
     if not candidates.any():
-        return Decision(None, explain(request, nodes))
+        return Decision(None, explain(request, nodes), [*nodes.names], len(nodes.row_of))
     if request.nominated and (row := nodes.row_of.get(request.nominated)) is not None and candidates[row]:
         return Decision(request.nominated)
     rows = np.flatnonzero(candidates)
@@ -86,21 +114,18 @@ def total_score(request: Request, nodes: Snapshot, candidates: Mask) -> Counts:
     return total
 
 
-def explain(request: Request, nodes: Snapshot) -> dict[str, Reasons]:
+def explain(request: Request, nodes: Snapshot) -> tuple[Refusal, ...]:
     """For each node the reasons of the first filter that rejects it."""
-    found: dict[str, Reasons] = {}
+    found: list[Refusal] = []
     left = nodes.exists.copy()
     for each in FILTERS:
-        texts: dict[int, list[str]] = {}
-        incurable: set[int] = set()
+        rejected = np.zeros(len(left), dtype=np.bool_)
         for rejection in each.reject(request, nodes):
-            for row in np.flatnonzero(rejection.nodes & left).tolist():
-                texts.setdefault(row, []).append(rejection.reason)
-                if not rejection.curable:
-                    incurable.add(row)
-        for row, reasons in texts.items():
-            found[nodes.names[row]] = Reasons(each.name, tuple(reasons), row not in incurable)
-            left[row] = False
+            where = rejection.nodes & left
+            if where.any():
+                found.append(Refusal(each.name, rejection.reason, where, rejection.curable))
+                rejected |= where
+        left &= ~rejected
         if not left.any():
             break
-    return found
+    return tuple(found)

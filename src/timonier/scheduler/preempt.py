@@ -13,6 +13,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+
+from timonier.scheduler.columns import Mask
 from timonier.scheduler.decide import Decision, explain, possible_nodes, unavailable
 from timonier.scheduler.request import Request
 from timonier.scheduler.snapshot import Snapshot
@@ -40,41 +43,52 @@ class Preemption:
 
 def preempt(request: Request, nodes: Snapshot, decision: Decision) -> Preemption:
     """What to evict for a pod that `decision` found no node for."""
-    if not decision.reasons:
+    if not decision.considered:
         return Preemption(None)
     if not request.may_preempt:
         return Preemption(None, message=NEVER, nominated=request.nominated)
     if any(pod.leaving and pod.priority < request.priority
            for pod in nodes.on_node.get(request.nominated, {}).values()):
         return Preemption(None, message=LEAVING, nominated=request.nominated)
-    why_not: Counter[str] = Counter()
+    curable, helpless = curable_nodes(decision), ~nodes.with_pods_below(request.priority)
+    why_not = Counter({NOT_HELPFUL: decision.considered - int(curable.sum()),
+                       NO_VICTIMS: int((curable & helpless).sum())})
     found: dict[str, tuple[Request, ...]] = {}
-    for node, reasons in decision.reasons.items():
-        if not reasons.curable:
-            why_not[NOT_HELPFUL] += 1
-        elif len(found) < CANDIDATES:
-            victims = victims_on(node, request, nodes)
-            if isinstance(victims, str):
-                why_not[victims] += 1
-            else:
-                found[node] = victims
+    for row in np.flatnonzero(curable & ~helpless).tolist():
+        node = nodes.names[row]
+        victims = victims_on(node, request, nodes)
+        if isinstance(victims, str):
+            why_not[victims] += 1
+        else:
+            found[node] = victims
+        if len(found) == CANDIDATES:
+            break
     if not found:
-        return Preemption(None, message=unavailable(len(decision.reasons), why_not))
+        return Preemption(None, message=unavailable(decision.considered, +why_not))
     chosen = min(found, key=lambda node: loss(found[node]))
     return Preemption(chosen, found[chosen], nominated=chosen)
+
+
+def curable_nodes(decision: Decision) -> Mask:
+    """The nodes against which nothing speaks that would still speak without the pods on them."""
+    curable = np.zeros(len(decision.names), dtype=np.bool_)
+    for refusal in decision.refusals:
+        curable |= refusal.nodes
+    for refusal in decision.refusals:
+        if not refusal.curable:
+            curable &= ~refusal.nodes
+    return curable
 
 
 def victims_on(node: str, request: Request, nodes: Snapshot) -> tuple[Request, ...] | str:
     """Who has to leave a node for a pod to fit, or why nobody would help."""
     lower = [pod for pod in nodes.on_node.get(node, {}).values() if pod.priority < request.priority]
-    if not lower:
-        return NO_VICTIMS
     if short := still_short(node, lower, request, nodes):
         return short
     row = nodes.row_of[node]
     with without(lower, nodes):
         if not possible_nodes(request, nodes)[row]:
-            return ", ".join(explain(request, nodes)[node].texts)
+            return ", ".join(refusal.reason for refusal in explain(request, nodes) if refusal.nodes[row])
         victims = []
         for pod in sorted(lower, key=lambda pod: (-pod.priority, pod.started, pod.uid)):
             nodes.add_pod(pod, node)
@@ -90,7 +104,7 @@ def still_short(node: str, lower: Sequence[Request], request: Request, nodes: Sn
     for resource, wanted in request.resources.items():
         column = table.column(resource)
         freed = sum(pod.resources.get(resource, 0) for pod in lower)
-        if table.allocatable[row, column] - table.requested[row, column] + freed < wanted:
+        if table.allocatable[column][row] - table.requested[column][row] + freed < wanted:
             return f"Insufficient {resource}"
     return ""
 

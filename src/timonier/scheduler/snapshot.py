@@ -17,7 +17,7 @@ import numpy as np
 
 from timonier.api.types import core_v1
 from timonier.scheduler.columns import ABSENT, Counts, LabelColumn, Mask, ResourceTable, grown
-from timonier.scheduler.request import CPU, MEMORY, PODS, STORAGE, HostPort, Request, amounts
+from timonier.scheduler.request import CPU, MEMORY, PODS, STORAGE, UNSTATED, HostPort, Request, amounts
 from timonier.scheduler.terms import PodGroup, PodTerm
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class Snapshot:
         self.exists: Mask = np.zeros(FIRST_ROWS, dtype=np.bool_)
         self.unschedulable: Mask = np.zeros(FIRST_ROWS, dtype=np.bool_)
         self.resources = ResourceTable(FIRST_ROWS, (CPU, MEMORY, STORAGE, PODS))
-        self.scored: Counts = np.zeros((FIRST_ROWS, 2), dtype=np.int64)
-        """CPU and memory taken up, with containers that state none taken for UNSTATED."""
+        self.scored: list[Counts] = [np.zeros(FIRST_ROWS, dtype=np.int64) for _ in UNSTATED]
+        """CPU and memory taken up (as UNSTATED lists them), with containers that state none taken for UNSTATED."""
         self.labels: dict[str, LabelColumn] = {}
         self.taints: list[tuple[Taint, ...]] = [()] * FIRST_ROWS
         self.tainted: dict[Taint, Mask] = {}
@@ -55,6 +55,7 @@ class Snapshot:
         self.namespaces: dict[str, Mapping[str, str]] = {}
         self.pods: dict[str, tuple[Request, str]] = {}
         self.on_node: dict[str, dict[str, Request]] = defaultdict(dict)
+        self._by_priority: dict[int, Counts] = {}
         self._free: list[int] = list(range(FIRST_ROWS))[::-1]
         self._groups: OrderedDict[PodGroup, Counts] = OrderedDict()
         self._held: dict[Held, Counts] = {}
@@ -69,10 +70,11 @@ class Snapshot:
         if row is None:
             row = self._new_row(name)
         self._of_nodes.clear()
-        self.resources.allocatable[row] = 0
+        for amounts_of_one in self.resources.allocatable:
+            amounts_of_one[row] = 0
         for resource, value in amounts(node.status.allocatable).items():
-            column = self.resources.column(resource)  # first: a new column replaces the array
-            self.resources.allocatable[row, column] = value
+            column = self.resources.column(resource)
+            self.resources.allocatable[column][row] = value
         self.unschedulable[row] = bool(node.spec.unschedulable)
         self._set_labels(row, node.metadata.labels)
         self._set_taints(row, tuple((taint.key, taint.value, taint.effect) for taint in node.spec.taints))
@@ -93,7 +95,7 @@ class Snapshot:
 
     def _new_row(self, name: str) -> int:
         if not self._free:
-            self._grow(2 * len(self.names))
+            self._grow(len(self.names) * 5 // 4)
         row = self._free.pop()
         self.row_of[name], self.names[row], self.exists[row] = row, name, True
         for request in self.on_node.get(name, {}).values():  # pods that were known before their node was
@@ -106,7 +108,7 @@ class Snapshot:
         self.names += [""] * more
         self.taints += [()] * more
         self.exists, self.unschedulable = grown(self.exists, rows, False), grown(self.unschedulable, rows, False)
-        self.scored = grown(self.scored, rows)
+        self.scored = [grown(array, rows) for array in self.scored]
         self.resources.grow(rows)
         for column in self.labels.values():
             column.codes = grown(column.codes, rows, ABSENT)
@@ -114,6 +116,7 @@ class Snapshot:
         for group, counts in self._groups.items():
             self._groups[group] = grown(counts, rows)
         self._held = {held: grown(counts, rows) for held, counts in self._held.items()}
+        self._by_priority = {priority: grown(counts, rows) for priority, counts in self._by_priority.items()}
 
     def _set_labels(self, row: int, labels: Mapping[str, str]) -> None:
         for key in labels:
@@ -176,11 +179,14 @@ class Snapshot:
     def _count(self, request: Request, row: int, sign: int) -> None:
         table = self.resources
         for resource, value in request.resources.items():
-            column = table.column(resource)  # first: a new column replaces the array
-            table.requested[row, column] += sign * value
-        table.requested[row, table.columns[PODS]] += sign
-        self.scored[row, 0] += sign * request.scored.get(CPU, 0)
-        self.scored[row, 1] += sign * request.scored.get(MEMORY, 0)
+            column = table.column(resource)
+            table.requested[column][row] += sign * value
+        table.requested[table.columns[PODS]][row] += sign
+        for taken, resource in zip(self.scored, UNSTATED, strict=True):
+            taken[row] += sign * request.scored.get(resource, 0)
+        if request.priority not in self._by_priority:
+            self._by_priority[request.priority] = np.zeros(len(self.names), dtype=np.int64)
+        self._by_priority[request.priority][row] += sign
         for port in request.ports:
             self._count_port(port, row, sign)
         for group, counts in self._groups.items():
@@ -215,6 +221,14 @@ class Snapshot:
                 self._groups.popitem(last=False)
         self._groups.move_to_end(group)
         return counts
+
+    def with_pods_below(self, priority: int) -> Mask:
+        """The nodes that have a pod of a lower priority."""
+        found = np.zeros(len(self.names), dtype=np.bool_)
+        for each, counts in self._by_priority.items():
+            if each < priority:
+                found |= counts > 0
+        return found
 
     def held_towards(self, request: Request, *, required: bool) -> Iterator[tuple[int, PodTerm, Counts]]:
         """Terms of running pods that this pod matches: weight, term, and how many pods hold it on each node."""

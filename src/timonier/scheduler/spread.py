@@ -41,10 +41,13 @@ class Spread:
     def least(self, constraint: SpreadConstraint) -> int:
         """The fewest matching pods in a domain; 0 where there are fewer domains than `minDomains`."""
         counted = self.counted(constraint)
-        if len(self.codes(constraint, counted)) < constraint.minDomains:
+        if self.domains(constraint, counted) < constraint.minDomains:
             return 0
         return int(self.counts(constraint)[counted].min())
 
-    def codes(self, constraint: SpreadConstraint, among: Mask) -> np.ndarray[tuple[int, ...], np.dtype[np.int32]]:
-        """The domains of some nodes."""
-        return np.unique(self._nodes.domains(constraint.topologyKey).codes[among])
+    def domains(self, constraint: SpreadConstraint, among: Mask) -> int:
+        """In how many domains some nodes are."""
+        column = self._nodes.domains(constraint.topologyKey)
+        seen = np.zeros(len(column.values) + 1, dtype=np.bool_)
+        seen[np.where(among, column.codes, -1)] = True
+        return int(seen[:-1].sum())  # the last one is for nodes without the label

@@ -13,8 +13,8 @@ def reject(request: Request, nodes: Snapshot) -> Iterator[Rejection]:
     table = nodes.resources
     for resource, wanted in (*request.resources.items(), (PODS, 1)):
         column = table.column(resource)
-        allocatable = table.allocatable[:, column]
-        short = allocatable - table.requested[:, column] < wanted
+        allocatable = table.allocatable[column]
+        short = allocatable - table.requested[column] < wanted
         if short.any():
             reason = "Too many pods" if resource == PODS else f"Insufficient {resource}"
             never = allocatable < wanted

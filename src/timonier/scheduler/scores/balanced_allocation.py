@@ -12,8 +12,8 @@ from timonier.scheduler.snapshot import Snapshot
 def rate(request: Request, nodes: Snapshot, candidates: Mask) -> Counts:
     table = nodes.resources
     cpu, memory = (
-        np.minimum((table.requested[:, place] + request.resources.get(resource, 0))
-                   / np.maximum(table.allocatable[:, place], 1), 1.0)
+        np.minimum((table.requested[place] + request.resources.get(resource, 0))
+                   / np.maximum(table.allocatable[place], 1), 1.0)
         for place, resource in enumerate((CPU, MEMORY)))
     deviation = np.abs(cpu - memory) / 2  # the standard deviation of two figures
     found: Counts = ((1 - deviation) * 100).astype(np.int64)

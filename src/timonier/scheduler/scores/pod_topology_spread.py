@@ -26,7 +26,7 @@ def rate(request: Request, nodes: Snapshot, candidates: Mask) -> Counts:
         return zero
     raw = np.zeros(len(nodes.names))
     for constraint in soft:
-        weight = math.log(len(spread.codes(constraint, among)) + 2)
+        weight = math.log(spread.domains(constraint, among) + 2)
         raw += spread.counts(constraint) * weight + (constraint.maxSkew - 1)
     score = np.round(raw).astype(np.int64)
     least, most = int(score[among].min()), int(score[among].max())
