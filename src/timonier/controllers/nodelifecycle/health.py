@@ -70,7 +70,9 @@ class NodeHealthController:
             return Plan(status=silent, again=0.0)
         plan = self._retaint(node, snapshot, now)
         was, heard.ready = heard.ready, readiness(node)
-        plan.again = min(filter(None, (left if left > 0 else PERIOD, plan.again, None if was == "True" else PERIOD)))
+        # what becomes of a node that is not ready depends on the others, so it is looked at now and then
+        plan.again = min(filter(None, (left if left > 0 else PERIOD, plan.again,
+                                       None if heard.ready == "True" else PERIOD)))
         if heard.ready == "Unknown" or (was == "True" and heard.ready != "True"):
             pods = [pod for pod in snapshot.by_index(core_v1.Pod, BY_NODE, key) if podlib.ready(pod)]
             plan.patch = [*plan.patch, *(unready(pod, now) for pod in pods)]
