@@ -42,9 +42,9 @@ def to_arguments(settings: Any) -> list[str]:
         if isinstance(value, bool):
             arguments.append(flag if value else flag.replace("--", "--no-", 1))
         elif isinstance(value, tuple):
-            arguments += [part for item in value for part in (flag, str(item))]
+            arguments += [f"{flag}={item}" for item in value]
         else:
-            arguments += [flag, str(value)]
+            arguments.append(f"{flag}={value}")  # one word, so that a value may begin with a dash
     return arguments
 
 
