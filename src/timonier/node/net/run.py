@@ -57,6 +57,14 @@ async def run_network(*, node_name: str, node_ip: str, cluster_cidr: str, servic
     await network.run(on_ready)
 
 
+def remove_network(table: str = TABLE) -> None:
+    """Take our routes and rules out of this network namespace; sysctls and pods' interfaces stay."""
+    routes.show(())
+    nft = Nftables()
+    nft.apply(f"add table ip {table}\ndelete table ip {table}\n")
+    nft.close()
+
+
 class Network:
     """The pod network of one node, as planned from the nodes that there are."""
 

@@ -14,7 +14,15 @@ from typing import Any
 from timonier.kit import netlink
 from timonier.kit.nft import Nftables, NftablesError
 from timonier.node.proxy import table
-from timonier.node.proxy.elements import STICKY, Element
+from timonier.node.proxy.elements import (
+    ADMITTED,
+    ENDPOINTS,
+    SERVICES,
+    SHORTCUT_ENDPOINTS,
+    SHORTCUTS,
+    STICKY,
+    Element,
+)
 from timonier.node.proxy.ledger import Change
 from timonier.node.proxy.rules import Endpoint, Frontend
 
@@ -68,19 +76,28 @@ class KernelTable:
         if now == self._generation:
             return False
         try:
-            present = self._nft.read(f"list table ip {self.name}")
+            if not self._stands(Counter(element.where for element in elements)):
+                return True
         except NftablesError:
-            return True
-        wanted = Counter(element.where for element in elements)
-        found = {name: len(body.get("elem", ())) for name, body in collections_in(present)}
-        chains = {entry["chain"]["name"] for entry in present if "chain" in entry}
-        rules = {entry["rule"]["chain"] for entry in present if "rule" in entry}
-        if "prerouting" not in rules or not {each for each in self._made if not each.startswith(STICKY)} <= chains:
-            return True
-        if any(found.get(name) != count for name, count in wanted.items() if name not in INTERVAL_SETS):
             return True
         self._generation = now
         return False
+
+    def _stands(self, wanted: Counter[str]) -> bool:
+        """Whether rules, chains and as many elements as these are there. The clients remembered are not counted: they
+        come and go by themselves, and may be many."""
+        for hook in table.HOOKS:
+            if not any("rule" in entry for entry in self._nft.read(f"list chain ip {self.name} {hook}")):
+                return False
+        chains = {entry["chain"]["name"] for entry in self._nft.read("list chains ip")
+                  if entry.get("chain", {}).get("table") == self.name}
+        if not {each for each in self._made if not each.startswith(STICKY)} <= chains:
+            return False
+        for name in wanted.keys() - INTERVAL_SETS:
+            listed = self._nft.read(f"list {'map' if name in MAPS else 'set'} ip {self.name} {name}")
+            if any(len(body.get("elem", ())) != wanted[name] for _, body in collections_in(listed)):
+                return False
+        return True
 
     def forget(self, stale: Callable[[Frontend, Endpoint], bool]) -> None:
         """Forget the clients that are remembered to be at an endpoint which `stale` says they should leave."""
@@ -118,8 +135,11 @@ class KernelTable:
                        for where, texts in by_place.items())
 
 
-INTERVAL_SETS = frozenset({"admitted"})
+INTERVAL_SETS = frozenset({ADMITTED})
 """Sets whose elements nft may list in another number than they were added."""
+
+
+MAPS = frozenset({SERVICES, SHORTCUTS, ENDPOINTS, SHORTCUT_ENDPOINTS})
 
 
 def collections_in(present: Iterable[dict[str, Any]]) -> Iterable[tuple[str, dict[str, Any]]]:

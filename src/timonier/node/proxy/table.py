@@ -31,6 +31,9 @@ CLIENTS_REMEMBERED = 1 << 18
 KEY = "ip daddr . meta l4proto . th dport"
 ORIGINAL = "ct original ip daddr . meta l4proto . ct original proto-dst"
 AFFINITY = "affinity"
+HOOKS = ("guard-in", "guard-out", "dispatch", "prerouting", "output", "refuse", "refuse-in", "refuse-forward",
+         "refuse-out", "input", "postrouting")
+"""Chains that always have rules; a table in which one has none is not whole."""
 
 RULES = f"""
     map {SERVICES} {{ type ipv4_addr . inet_proto . inet_service : verdict; }}
