@@ -50,7 +50,9 @@ def decode(body: bytes) -> Object:
         apiVersion, kind = head.get(1, ""), head.get(2, "")
         name = message_of(apiVersion, kind)
         made = message(envelope.get(2, b""), name, properties(name), 0)
-    except (AttributeError, UnicodeDecodeError, struct.error, orjson.JSONDecodeError, OverflowError) as error:
+    except BadProtobuf:
+        raise
+    except (AttributeError, TypeError, ValueError, struct.error, OverflowError) as error:
         raise BadProtobuf(f"malformed message: {error}") from error
     return {"kind": kind, "apiVersion": apiVersion} | made
 
