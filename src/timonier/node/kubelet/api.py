@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -44,7 +45,8 @@ class Api(Protocol):
     async def delete_pod(self, pod: core_v1.Pod) -> None:
         """Remove a pod that has ended from the API, if it is still this one; fine where it is gone."""
 
-    async def create_pod(self, pod: core_v1.Pod) -> None: ...
+    async def create_pod(self, pod: core_v1.Pod) -> None:
+        """Create a mirror pod; fine where there is one."""
 
     def services(self, namespace: str) -> Sequence[core_v1.Service]:
         """Services of a namespace, and `default/kubernetes`."""
@@ -101,7 +103,8 @@ class ClientApi:
             return
 
     async def create_pod(self, pod: core_v1.Pod) -> None:
-        await self.client.create(pod)
+        with contextlib.suppress(errors.AlreadyExists):
+            await self.client.create(pod)
 
     def services(self, namespace: str) -> Sequence[core_v1.Service]:
         return [service for service in self._services.list()

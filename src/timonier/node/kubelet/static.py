@@ -133,6 +133,7 @@ class StaticPods:
 
     async def _watch(self) -> None:
         from watchfiles import awatch
+        logging.getLogger("watchfiles").setLevel(logging.WARNING)
         async for _ in awatch(self.folder, recursive=False, debounce=50, step=20):
             self.changed.set()
 
