@@ -97,7 +97,7 @@ def wants_token(spec: Object, account: Object) -> bool:
 
 def mount_token(spec: Object) -> None:
     """Mount the token in every container that has nothing at that path, by one volume."""
-    containers = [*(spec.get("initContainers") or ()), *spec["containers"]]
+    containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     without = [container for container in containers
                if all(mount.get("mountPath") != MOUNT_PATH for mount in container.get("volumeMounts") or ())]
     if not without:

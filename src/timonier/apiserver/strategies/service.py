@@ -57,7 +57,7 @@ class ServiceStrategy(Strategy):
         """Claim what the Service needs and did not have; give back what it had and no longer needs, or what was
         claimed where the write fails."""
         metadata, spec = obj["metadata"], obj["spec"]
-        claims = Claims(self.addresses, self.ports, f"{metadata['namespace']}/{metadata['name']}", dry_run)
+        claims = Claims(self.addresses, self.ports, f"{metadata['namespace']}/{metadata.get('name', '')}", dry_run)
         try:
             await self.claim_addresses(obj, set(claimed_addresses(before)), claims)
             await self.claim_ports(obj, set(claimed_ports(before)), claims)
@@ -154,8 +154,21 @@ def inherit(spec: Object, before: Object) -> None:
                 port.pop("nodePort", None)
         elif not port.get("nodePort") and place in known and known[place] not in taken:
             port["nodePort"] = known[place]
+    drop_unneeded(spec, before)
     if needs_health_port(spec) and not spec.get("healthCheckNodePort") and "healthCheckNodePort" in before:
         spec["healthCheckNodePort"] = before["healthCheckNodePort"]
+
+
+def drop_unneeded(spec: Object, before: Object) -> None:
+    """A change of type takes along the fields of the old type that the user did not touch."""
+    balanced = spec.get("type") == "LoadBalancer"
+    external = balanced or spec.get("type") == "NodePort" or (spec.get("type") == "ClusterIP"
+                                                              and spec.get("externalIPs"))
+    unneeded = [*(() if external else ("externalTrafficPolicy",)),
+                *(() if balanced else ("allocateLoadBalancerNodePorts", "loadBalancerClass"))]
+    for field in unneeded:
+        if field in spec and spec[field] == before.get(field):
+            del spec[field]
 
 
 def claimed_addresses(spec: Object) -> list[str]:
@@ -180,7 +193,7 @@ def is_address(text: str) -> bool:
 
 async def claimed(obj: Object, field: str, shown: str, prefix: str, claim: Callable[[], Awaitable[T]]) -> T:
     """What a claim gives, its refusals told as Kubernetes tells them."""
-    name = obj["metadata"]["name"]
+    name = obj["metadata"].get("name", "")
     what = "IP" if prefix else "port"
     try:
         return await claim()

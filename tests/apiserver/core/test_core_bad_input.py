@@ -1,0 +1,181 @@
+"""Bad input: the status, reason and message of Kubernetes, and never a 500."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.api_server import Cluster, config, pod
+
+CONFIGS = "/api/v1/namespaces/default/configmaps"
+PODS = "/api/v1/namespaces/default/pods"
+
+
+@pytest.mark.parametrize(("body", "message"), [
+    pytest.param(b'{"a":}', "couldn't get version/kind; json parse error: invalid character '}' looking for beginning "
+                            'of value ({"a":})', id="value"),
+    pytest.param(b'{"a"', "json parse error: unexpected end of JSON input", id="truncated"),
+    pytest.param(b'{"a" 1}', "invalid character '1' after object key", id="colon"),
+    pytest.param(b'{"a": 1 "b"}', "invalid character '\"' after object key:value pair", id="comma"),
+    pytest.param(b"{a: 1}", "invalid character 'a' looking for beginning of object key string", id="key"),
+    pytest.param(b'{} x', "invalid character 'x' after top-level value", id="extra"),
+    pytest.param(b"", "unexpected end of JSON input (<empty>)", id="empty"),
+    pytest.param(b"[1]", "cannot unmarshal array into Go value", id="array"),
+    pytest.param(b'{"apiVersion": 1}', "cannot unmarshal number into Go struct field .apiVersion of type string",
+                 id="version-type"),
+    pytest.param(b'{"apiVersion":"v2","kind":"ConfigMap"}', 'no kind "ConfigMap" is registered for version "v2"',
+                 id="version"),
+    pytest.param(b'{"apiVersion":"v1","kind":"Pod"}', 'Pod in version "v1" cannot be handled as a ConfigMap: '
+                 "converting (v1.Pod) to (ConfigMap): unknown conversion", id="kind"),
+    pytest.param(b'{"metadata": 3}', "cannot unmarshal number into Go struct field ConfigMap.metadata", id="metadata"),
+    pytest.param(b'{"data": {"a": 1}}', "json: cannot unmarshal number into Go struct field ConfigMap.data of type "
+                                        "string", id="type"),
+])
+async def test_bodies_that_cannot_be_read(cluster: Cluster, body: bytes, message: str) -> None:
+    reply = await cluster.post(CONFIGS, body, content_type="application/json")
+    assert (reply.code, reply.json["reason"]) == (400, "BadRequest")
+    assert message in reply.message
+
+
+async def test_yaml_that_cannot_be_read(cluster: Cluster) -> None:
+    reply = await cluster.post(CONFIGS, b"a: [", content_type="application/yaml")
+    assert (reply.code, reply.json["reason"]) == (400, "BadRequest")
+    bomb = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+        b"%c: &%c [%b]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 9)) for n in range(9))
+    assert (await cluster.post(CONFIGS, bomb, content_type="application/yaml")).code == 400
+
+
+async def test_yaml_that_can_be_read(cluster: Cluster) -> None:
+    reply = await cluster.post(CONFIGS, b"metadata: {name: y}\ndata: {when: '2001-01-01', yes: 'true'}",
+                               content_type="application/yaml")
+    assert reply.code == 201, reply.content
+    assert reply.json["data"] == {"when": "2001-01-01", "true": "true"}
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/cbor", "multipart/form-data; boundary=x"])
+async def test_content_types_that_are_not_spoken(cluster: Cluster, kind: str) -> None:
+    reply = await cluster.post(CONFIGS, b"x", content_type=kind)
+    assert (reply.code, reply.json["reason"]) == (415, "UnsupportedMediaType")
+    assert reply.message.startswith("the body of the request was in an unknown format - accepted media types include: "
+                                    "application/json, application/yaml")
+
+
+async def test_bodies_that_are_too_large(cluster: Cluster) -> None:
+    reply = await cluster.post(CONFIGS, b" " * (3 * 1024 * 1024 + 1))
+    assert (reply.code, reply.json["reason"]) == (413, "RequestEntityTooLarge")
+    assert reply.message == "Request entity too large: limit is 3145728"
+
+
+async def test_unknown_fields_are_warned_of_refused_or_ignored(cluster: Cluster) -> None:
+    body = pod() | {"spec": {"containers": [{"name": "app", "image": "x", "comand": []}]}}
+    refused = await cluster.post(f"{PODS}?fieldValidation=Strict", body)
+    assert refused.code == 400
+    assert refused.message == ('Pod in version "v1" cannot be handled as a Pod: strict decoding error: unknown field '
+                               '"spec.containers[0].comand"')
+    warned = await cluster.post(f"{PODS}?dryRun=All", body)
+    assert warned.headers["warning"] == r'299 - "unknown field \"spec.containers[0].comand\""'
+    ignored = await cluster.post(f"{PODS}?dryRun=All&fieldValidation=Ignore", body)
+    assert "warning" not in ignored.headers
+    assert (await cluster.post(f"{PODS}?fieldValidation=Maybe", body)).code == 422
+
+
+async def test_duplicate_fields_are_refused_where_strict(cluster: Cluster) -> None:
+    body = b'{"metadata":{"name":"a"},"data":{"x":"1","x":"2"}}'
+    reply = await cluster.post(f"{CONFIGS}?fieldValidation=Strict", body)
+    assert reply.code == 400
+    assert 'duplicate field "data.x"' in reply.message
+
+
+@pytest.mark.parametrize(("method", "url", "code"), [
+    ("GET", "/api/v1/nonsense", 404), ("GET", "/apis/example.com/v1/things", 404), ("GET", "/nonsense", 404),
+    ("GET", "/api/v1/pods/web", 404), ("GET", "/api/v1/namespaces/default/nodes", 404),
+    ("GET", f"{PODS}/web/nonsense", 404), ("POST", "/api/v1/pods", 405), ("POST", f"{PODS}/web", 405),
+    ("PUT", PODS, 405), ("DELETE", "/api/v1/namespaces", 405), ("DELETE", "/api/v1/pods", 405),
+    ("BREW", PODS, 405), ("GET", "/api/v1/namespaces/default/bindings", 405), ("POST", "/version", 405),
+    ("GET", "/api/v1/namespaces/..%2f..%2fetc/pods/passwd", 404), ("GET", "/api/v1/namespaces/%00/pods/x", 404),
+])
+async def test_paths_that_lead_nowhere(cluster: Cluster, method: str, url: str, code: int) -> None:
+    reply = await cluster.call(method, url)
+    assert reply.code == code, reply.content
+    if code == 405:
+        assert reply.message == "the server does not allow this method on the requested resource"
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", ".", "%2e%2e", "Upper", "-a", "a" * 254, "", "x\x00y", "é"])
+async def test_names_that_are_none(cluster: Cluster, name: str) -> None:
+    for body, url in ((config(name), CONFIGS), (pod(name), PODS),
+                      ({"metadata": {"name": name}}, "/api/v1/namespaces")):
+        reply = await cluster.post(url, body)
+        assert (reply.code, reply.json["reason"]) == (422, "Invalid"), reply.content
+        assert "metadata.name" in reply.message
+
+
+@pytest.mark.parametrize("name", ["a/b", "..", "."])
+async def test_names_that_would_leave_their_place_in_any_kind(cluster: Cluster, name: str) -> None:
+    from timonier.api.kinds import KINDS
+    from timonier.apiserver.routes import NOT_STORED
+
+    for kind in KINDS:
+        if kind.id not in NOT_STORED:
+            reply = await cluster.post(kind.path("default"), {"metadata": {"name": name}})
+            assert reply.code in (403, 422), (kind.id, reply.content)
+
+
+async def test_what_is_not_there(cluster: Cluster) -> None:
+    reply = await cluster.get(f"{PODS}/ghost")
+    assert reply.code == 404
+    assert reply.json == {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                          "message": 'pods "ghost" not found', "reason": "NotFound",
+                          "details": {"name": "ghost", "kind": "pods"}, "code": 404}
+
+
+async def test_every_kind_survives_an_empty_object(cluster: Cluster) -> None:
+    from timonier.api.kinds import KINDS
+
+    for kind in KINDS:
+        if "create" in kind.verbs:
+            reply = await cluster.post(kind.path("default"), {"metadata": {"name": "x"}})
+            assert reply.code < 500, (kind.id, reply.content)
+
+
+JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+                    lambda children: st.lists(children, max_size=3) | st.dictionaries(
+                        st.sampled_from(["metadata", "spec", "status", "name", "containers", "ports", "labels", "x",
+                                         "clusterIP", "clusterIPs", "type", "selector", "template", "finalizers"]),
+                        children, max_size=4), max_leaves=12)
+TARGETS = [("POST", PODS), ("POST", "/api/v1/namespaces/default/services"), ("POST", "/api/v1/nodes"),
+           ("POST", "/apis/apps/v1/namespaces/default/deployments"), ("POST", "/api/v1/namespaces"),
+           ("POST", "/api/v1/namespaces/default/events"), ("POST", f"{PODS}/web/binding"),
+           ("POST", f"{PODS}/web/eviction"), ("PUT", f"{PODS}/web"), ("PUT", f"{PODS}/web/status"),
+           ("POST", "/apis/autoscaling/v1/namespaces/default/horizontalpodautoscalers"),
+           ("PUT", "/apis/apps/v1/namespaces/default/deployments/d/scale"), ("DELETE", f"{PODS}/web"),
+           ("PATCH", f"{PODS}/web"), ("PATCH", f"{PODS}/web/ephemeralcontainers")]
+
+
+@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(target=st.sampled_from(TARGETS), body=JSON,
+       patch=st.sampled_from(["json-patch", "merge-patch", "strategic-merge-patch"]))
+async def test_no_json_is_a_defect_of_the_server(cluster: Cluster, caplog: pytest.LogCaptureFixture,
+                                                 target: tuple[str, str], body: Any, patch: str) -> None:
+    import json
+
+    await cluster.post(PODS, pod())
+    method, url = target
+    kind = f"application/{patch}+json" if method == "PATCH" else "application/json"
+    with caplog.at_level(logging.ERROR):
+        reply = await cluster.call(method, url, json.dumps(body).encode(), content_type=kind)
+    assert reply.code < 500, (reply.content, caplog.text)
+
+
+async def test_a_defect_is_told_without_its_particulars(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def broken(*arguments: Any) -> None:
+        raise KeyError("the password is hunter2")
+
+    monkeypatch.setattr("timonier.apiserver.verbs.get.serve", broken)
+    reply = await cluster.get(f"{PODS}/web")
+    assert (reply.code, reply.json["reason"]) == (500, "InternalError")
+    assert b"hunter2" not in reply.content
+    assert reply.headers["audit-id"] in reply.message
