@@ -143,6 +143,5 @@ def keys(server: ApiServer, request: Request) -> Answer:
             answer = encoded(200, server.keyring.jwks())
             return Answer(200, [("content-type", "application/jwk-set+json")], answer.body)
         case "/.well-known/openid-configuration":
-            algorithms = sorted({algorithm for _, algorithm in server.keyring.public.values()})
-            return encoded(200, openid_configuration(issuer, f"{issuer}/openid/v1/jwks", algorithms))
+            return encoded(200, openid_configuration(issuer, f"{issuer}/openid/v1/jwks", server.keyring.algorithms))
     return plain(404, "404 page not found\n")

@@ -13,21 +13,30 @@ import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from joserfc import jwk, jws
-from joserfc.errors import JoseError
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from timonier.apiserver.auth.rbac import service_account
 from timonier.kit.clock import Seconds, Time
 
+if TYPE_CHECKING:
+    from joserfc.jwk import ECKey, RSAKey
+
 PRIVATE_CLAIMS = "kubernetes.io"
 EC_ALGORITHMS = {256: "ES256", 384: "ES384", 521: "ES512"}
+PUBLIC_PARTS = frozenset({"n", "e", "crv", "x", "y"})
 LONGEST_TOKEN = 16 * 1024
 """Characters; what is longer is not a token of ours."""
 
@@ -104,44 +113,76 @@ def check_time(claims: Claims, now: Time) -> None:
 
 
 @dataclass(frozen=True)
-class Keyring:
-    """The key that signs, and the public keys that are believed: its own first, older ones behind it."""
+class SigningKey:
+    """A private key, the algorithm that it signs with, and its id: the hash of its public half."""
 
-    key: jwk.RSAKey | jwk.ECKey = field(repr=False)
+    private: RSAPrivateKey | EllipticCurvePrivateKey = field(repr=False)
     algorithm: str
     kid: str
-    public: Mapping[str, tuple[jwk.RSAKey | jwk.ECKey, str]]
-    """Public keys and their algorithms, by key id."""
+
+    @classmethod
+    def from_pem(cls, pem: bytes) -> SigningKey:
+        """From PEM: RSA, or EC on a NIST curve. Raises ValueError."""
+        private = load_pem_private_key(pem, None)
+        if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
+            raise ValueError("a service-account key must be an RSA key or an EC key")
+        der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        kid = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
+        return cls(private, "RS256" if isinstance(private, RSAPrivateKey) else EC_ALGORITHMS[private.key_size], kid)
+
+    @cached_property
+    def jwk(self) -> RSAKey | ECKey:
+        """The key as the token library wants it, made at the first token: the library costs 0.1 s to import."""
+        from joserfc.jwk import ECKey, RSAKey
+
+        pem = self.private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return RSAKey.import_key(pem) if isinstance(self.private, RSAPrivateKey) else ECKey.import_key(pem)
+
+
+@dataclass(frozen=True)
+class Keyring:
+    """The key that signs, and those by which tokens are verified: by their ids, its own first, older ones behind it."""
+
+    key: SigningKey
+    known: Mapping[str, SigningKey]
 
     @classmethod
     def from_pem(cls, *pems: bytes) -> Keyring:
-        """From private keys in PEM (RSA, or EC on a NIST curve): the first signs. Raises ValueError."""
-        keys = [(*import_key(pem), pem) for pem in pems]
-        public = {kid: (key, algorithm) for key, algorithm, kid, _ in keys}
-        key, algorithm, kid, _ = keys[0]
-        return cls(key, algorithm, kid, public)
+        """From private keys; the first signs. Raises ValueError."""
+        keys = [SigningKey.from_pem(pem) for pem in pems]
+        return cls(keys[0], {key.kid: key for key in keys})
 
     @classmethod
     def from_file(cls, path: Path) -> Keyring:
         return cls.from_pem(path.read_bytes())
 
+    @property
+    def algorithms(self) -> list[str]:
+        return sorted({key.algorithm for key in self.known.values()})
+
     def sign(self, claims: Claims, issuer: str) -> str:
-        protected = {"alg": self.algorithm, "kid": self.kid}
-        return jws.serialize_compact(protected, orjson.dumps(claims.to_dict(issuer)), self.key, [self.algorithm])
+        from joserfc import jws
+
+        protected = {"alg": self.key.algorithm, "kid": self.key.kid}
+        return jws.serialize_compact(protected, orjson.dumps(claims.to_dict(issuer)), self.key.jwk,
+                                     [self.key.algorithm])
 
     def verify(self, token: str) -> dict[str, Any]:
         """The claims of a token that one of the keys signed. Raises BadToken.
 
         The algorithm is that of the key, never what the token says it is.
         """
+        from joserfc import jws
+        from joserfc.errors import JoseError
+
         if len(token) > LONGEST_TOKEN:
             raise BadToken("too long")
         try:
             kid = jws.extract_compact(token.encode("ascii")).headers().get("kid")
-            known = self.public.get(kid) if isinstance(kid, str) else None
-            if known is None:
+            key = self.known.get(kid) if isinstance(kid, str) else None
+            if key is None:
                 raise BadToken("signed by a key that is not ours")
-            claims = orjson.loads(jws.deserialize_compact(token, known[0], [known[1]]).payload)
+            claims = orjson.loads(jws.deserialize_compact(token, key.jwk, [key.algorithm]).payload)
         except (JoseError, ValueError, TypeError, KeyError) as error:
             raise BadToken("not a token, or its signature is wrong") from error
         if not isinstance(claims, dict):
@@ -150,22 +191,10 @@ class Keyring:
 
     def jwks(self) -> dict[str, Any]:
         """The public keys as a JSON Web Key Set, by which others verify our tokens."""
-        return {"keys": [{"use": "sig", "kty": key.key_type, "kid": kid, "alg": algorithm,
-                          **{name: value for name, value in key.as_dict(private=False).items()
-                             if name in ("n", "e", "crv", "x", "y")}}
-                         for kid, (key, algorithm) in self.public.items()]}
-
-
-def import_key(pem: bytes) -> tuple[jwk.RSAKey | jwk.ECKey, str, str]:
-    """A private key, the algorithm that it signs with, and its id: the hash of its public half."""
-    private = load_pem_private_key(pem, None)
-    if not isinstance(private, RSAPrivateKey | EllipticCurvePrivateKey):
-        raise ValueError("a service-account key must be an RSA key or an EC key")
-    der = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    kid = base64.urlsafe_b64encode(hashlib.sha256(der).digest()).rstrip(b"=").decode()
-    if isinstance(private, RSAPrivateKey):
-        return jwk.RSAKey.import_key(pem), "RS256", kid
-    return jwk.ECKey.import_key(pem), EC_ALGORITHMS[private.key_size], kid
+        return {"keys": [{"use": "sig", "kty": key.jwk.key_type, "kid": kid, "alg": key.algorithm,
+                          **{name: value for name, value in key.jwk.as_dict(private=False).items()
+                             if name in PUBLIC_PARTS}}
+                         for kid, key in self.known.items()]}
 
 
 def openid_configuration(issuer: str, jwks_uri: str, algorithms: Sequence[str]) -> dict[str, Any]:
