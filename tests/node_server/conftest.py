@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from node_server.clients import close_all
 from node_server.real_runtime import containerd
 
 CLONE_NEWNET = 0x40000000
@@ -21,6 +22,13 @@ def enter(namespace: str) -> None:
             raise OSError(ctypes.get_errno(), f"cannot enter {namespace}")
     finally:
         os.close(file)
+
+
+@pytest.fixture(autouse=True)
+async def links() -> AsyncIterator[None]:
+    """Whatever streams a test opened are closed after it."""
+    yield
+    await close_all()
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,8 @@
-"""A pod of one container on a real runtime, and the kubelet's API over it."""
+"""A pod of one container on a real runtime."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import socket
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,14 +11,7 @@ from pathlib import Path
 from node_server.real_runtime import IMAGE
 
 from timonier.api.types import core_v1
-from timonier.kit.serve import serve
 from timonier.node.cri.contract import ContainerConfig, Runtime, SandboxConfig
-from timonier.node.kubelet.server.app import KubeletApi
-from timonier.node.kubelet.server.authenticate import Authenticator, User
-from timonier.node.kubelet.server.authorise import Access, Authoriser
-from timonier.node.kubelet.server.host import Host
-
-TOKEN = "let-me-in"
 
 
 @dataclass
@@ -51,27 +42,3 @@ async def running_pod(runtime: Runtime, logs: Path, command: list[str], *, tty: 
     finally:
         await runtime.stop_sandbox(sandbox)
         await runtime.remove_sandbox(sandbox)
-
-
-async def known(token: str) -> User | None:
-    return User("tester") if token == TOKEN else None
-
-
-async def allowed(access: Access) -> bool:
-    return True
-
-
-@contextlib.asynccontextmanager
-async def served(host: Host) -> AsyncIterator[str]:
-    """The kubelet's API over plain HTTP for holders of TOKEN; its URL."""
-    api = KubeletApi(host, Authenticator(known), Authoriser(host.node_name, allowed))
-    listening = socket.create_server(("127.0.0.1", 0))
-    started = asyncio.Event()
-    serving = asyncio.create_task(serve(api, [listening], started=started))
-    await started.wait()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        serving.cancel()
-        await asyncio.gather(serving, return_exceptions=True)
-        await api.streams.connections.close()

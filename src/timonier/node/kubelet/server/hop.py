@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import os
 
 from timonier.kit.clock import Seconds
 from timonier.kit.streaming.relay import IDLE_SECONDS, Link, relay
@@ -33,7 +34,8 @@ async def hop(call: Call, user: User, address: str, port: str, *, idle: Seconds 
     except TimeoutError as error:
         raise Refused(504, f"dial tcp {host}:{number}: i/o timeout") from error
     except OSError as error:
-        raise Refused(502, f"dial tcp {host}:{number}: connect: {(error.strerror or str(error)).lower()}") from error
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise Refused(502, f"dial tcp {host}:{number}: connect: {reason.lower()}") from error
     taken = call.take_over()
     taken.write(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n")
     await relay(taken, Link(reader, writer), idle=idle, until=taken.ended)
