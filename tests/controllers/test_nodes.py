@@ -85,7 +85,7 @@ def test_pods_of_a_silent_node_are_not_ready_and_it_is_told_once():
     assert [(note.reason, note.message) for note in plan.events] == [
         ("NodeNotReady", "Node n1 status is now: NodeNotReady"), ("NodeNotReady", "Node is not ready")]
     again = controller.plan("n1", snapshot(node("n1", "Unknown"), node("n2"), lease("x"), pod(ready="False")), NOW + 46)
-    assert again.events == ()
+    assert not again.events
 
 
 @pytest.mark.parametrize(("ready", "expected"), [

@@ -75,12 +75,12 @@ def recreates(deployment: apps_v1.Deployment) -> bool:
     return deployment.spec.strategy is not None and deployment.spec.strategy.type == sizes.RECREATE
 
 
-def status_plan(deployment: apps_v1.Deployment, status: apps_v1.DeploymentStatus, latest: Any) -> Plan:
+def status_plan(deployment: apps_v1.Deployment, status: apps_v1.DeploymentStatus,
+                latest: apps_v1.Deployment) -> Plan:
     """Write the status where it differs, onto the latest known version of the Deployment."""
     if status == deployment.status:
         return Plan()
-    changed = clone(deployment)
-    changed.metadata.resourceVersion = latest.metadata.resourceVersion
+    changed = clone(latest)
     changed.status = status
     return Plan(status=changed)
 
