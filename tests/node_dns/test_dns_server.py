@@ -24,6 +24,7 @@ from timonier.kit.clock import FakeClock, SystemClock
 from timonier.node.dns import upstream as upstream_module
 from timonier.node.dns import wire
 from timonier.node.dns.answers import Answerer
+from timonier.node.dns.publish import endpoint_slice, says_the_same
 from timonier.node.dns.records import Record
 from timonier.node.dns.run import run_dns
 from timonier.node.dns.server import Server
@@ -286,3 +287,13 @@ async def test_dns_listens_once_mirrors_are_filled_and_says_goodbye() -> None:
     assert [(each.name, each.port, each.protocol) for each in slice_.ports] == [
         ("dns", port, "UDP"), ("dns-tcp", port, "TCP")]
     assert slice_.endpoints[0].nodeName == "a"
+
+
+def test_slice_is_published_again_only_if_it_says_something_else() -> None:
+    wanted = endpoint_slice("a", "10.89.0.2", 53, ready=True, node=node("a"))
+    present = endpoint_slice("a", "10.89.0.2", 53, ready=True, node=node("a"))
+    present.metadata.labels["added"] = "by somebody"
+    assert says_the_same(present, wanted)
+    assert not says_the_same(None, wanted)
+    assert not says_the_same(endpoint_slice("a", "10.89.0.2", 53, ready=False, node=node("a")), wanted)
+    assert not says_the_same(endpoint_slice("a", "10.89.0.2", 53, ready=True), wanted)

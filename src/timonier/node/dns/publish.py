@@ -33,6 +33,13 @@ def endpoint_slice(node_name: str, address: str, port: int, *, ready: bool,
     )
 
 
+def says_the_same(present: discovery_v1.EndpointSlice | None, wanted: discovery_v1.EndpointSlice) -> bool:
+    """Whether a slice on the server, with whatever others added to it, is as it should be."""
+    return (present is not None and present.endpoints == wanted.endpoints and present.ports == wanted.ports
+            and wanted.metadata.labels.items() <= present.metadata.labels.items()
+            and present.metadata.ownerReferences == wanted.metadata.ownerReferences)
+
+
 async def put(client: Client, wanted: discovery_v1.EndpointSlice) -> None:
     """Create the slice, or make the one that is there say the same."""
     try:

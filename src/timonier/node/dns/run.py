@@ -17,7 +17,7 @@ from timonier.api.types import core_v1, discovery_v1
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.http import HttpError
 from timonier.node.dns.answers import Answerer
-from timonier.node.dns.publish import endpoint_slice
+from timonier.node.dns.publish import NAMESPACE, endpoint_slice, says_the_same
 from timonier.node.dns.records import Record, service_records
 from timonier.node.dns.server import Server
 from timonier.node.dns.upstream import ResolvConf, Upstream
@@ -29,8 +29,8 @@ log = logging.getLogger(__name__)
 PORT = 53
 SERVICE_NAME = "kubernetes.io/service-name"
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
-RENEW = 60.0
-"""Seconds after which the slice is looked at again, should somebody have changed it."""
+RENEW = 10.0
+"""Seconds after which the mirror is looked at again, should somebody have changed the slice."""
 FAREWELL = 2.0
 """Seconds that saying goodbye may take."""
 
@@ -58,7 +58,9 @@ async def run_dns(*, node_name: str, address: str, domain: str, dns_address: str
     Follower(answerer, server).follow(services, slices, namespaces)
 
     async def say(ready: bool) -> None:
-        await publish(endpoint_slice(node_name, address, server.port, ready=ready, node=node()))
+        wanted = endpoint_slice(node_name, address, server.port, ready=ready, node=node())
+        if not ready or not says_the_same(slices.get(f"{NAMESPACE}/{wanted.metadata.name}"), wanted):
+            await publish(wanted)
 
     try:
         await listen(server, address, port, clock)
