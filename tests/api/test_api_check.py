@@ -168,7 +168,7 @@ ORACLES = {name: jsonschema_rs.validator_for({"$ref": f"#/$defs/{name}", "$defs"
 
 @pytest.mark.parametrize("name", list(ORACLES))
 def test_check_agrees_with_an_independent_validator(name):
-    @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
     @given(api_objects.of(name, spoil=True))
     def agree(obj):
         valid = ORACLES[name].is_valid(obj)
@@ -180,7 +180,7 @@ def test_check_agrees_with_an_independent_validator(name):
     agree()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 @given(api_objects.of(POD))
 def test_checking_twice_changes_nothing_more(obj):
     once = copy.deepcopy(check(obj, POD).obj)

@@ -15,7 +15,9 @@ from typing import Any
 
 from timonier.api import names
 from timonier.api.errors import Cause
+from timonier.api.fill import fill
 from timonier.api.kinds import Kind
+from timonier.api.patches.clone import clone
 from timonier.api.validation import (
     access,
     config,
@@ -109,6 +111,27 @@ NAMELESS = frozenset({
 """Questions rather than objects: they are answered and forgotten, and have no metadata to check."""
 
 
+def comparable(kind: Kind, obj: Obj, old: Obj) -> tuple[Obj, Obj]:
+    """Both objects without what makes no difference: zero values that only one of them spells out, empty containers.
+
+    Where nothing but metadata and status differs, as when a controller reports, they are compared as they are.
+    """
+    fields = (obj.keys() | old.keys()) - {"metadata", "status"}
+    if all(obj.get(field) == old.get(field) for field in fields):
+        return obj, old
+    now, then = clone(obj), clone(old)
+    for each in (now, then):
+        fill(each, kind.definition)
+    return essence(now), essence(then)
+
+
+def essence(value: Any) -> Any:
+    """A value without its empty containers, which are as good as absent."""
+    if isinstance(value, dict):
+        return {key: kept for key, child in value.items() if (kept := essence(child)) not in ({}, [], None)}
+    return [essence(child) for child in value] if isinstance(value, list) else value
+
+
 def validate(kind: Kind, obj: Obj, old: Obj | None = None) -> list[Cause]:
     """All that is wrong with an object that is to be created, or that is to take the place of `old`."""
     causes = Causes()
@@ -121,7 +144,7 @@ def validate(kind: Kind, obj: Obj, old: Obj | None = None) -> list[Cause]:
         required_fields(obj, kind.definition, causes)
         return causes
     if old is not None and rules.update:
-        rules.update(obj, old, causes)
+        rules.update(*comparable(kind, obj, old), causes)
     if rules.create and (old is None or rules.again):
         rules.create(obj, causes)
     return causes
