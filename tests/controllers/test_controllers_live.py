@@ -1,0 +1,178 @@
+"""All controllers against the real API server, over TLS, in one process; a few lines stand in for the kubelet."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.simulated_cluster import deployment
+
+from timonier.api import errors, times
+from timonier.api.types import apps_v1, core_v1, discovery_v1, meta_v1
+from timonier.apiserver import server
+from timonier.apiserver.settings import ApiServerSettings
+from timonier.client import config as kubeconfig
+from timonier.client.client import STRATEGIC_PATCH, Client
+from timonier.client.config import ClientConfig
+from timonier.client.informer import SharedInformers
+from timonier.cluster.certificates import Authority, Identity, signing_key
+from timonier.controllers import run as controllers
+from timonier.controllers.settings import ControllerSettings
+from timonier.kit.http import HttpError
+
+PATIENCE = 20.0
+
+
+class Live:
+    """A client with mirrors, and a kubelet of a few lines."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.informers = client, SharedInformers(client)
+        self.pods = self.informers.informer(core_v1.Pod, "default")
+
+    async def until(self, cls: type, holds: Callable[[list[Any]], bool], namespace: str = "default") -> list[Any]:
+        """Wait until what a mirror shows fulfils a condition."""
+        mirror, changed = self.informers.informer(cls, namespace), asyncio.Event()
+        mirror.on_change(lambda old, new: changed.set())
+        async with asyncio.timeout(PATIENCE):
+            await mirror.synced.wait()
+            while not holds(mirror.list()):
+                changed.clear()
+                await changed.wait()
+        return mirror.list()
+
+    async def kubelet(self) -> None:
+        """Pods get a node and become ready; deleted ones end."""
+        queue: asyncio.Queue[core_v1.Pod] = asyncio.Queue()
+        self.pods.on_change(lambda old, new: queue.put_nowait(new) if new is not None else None)
+        for number in range(2, 10_000):
+            pod = await queue.get()
+            meta = pod.metadata
+            try:
+                if meta.deletionTimestamp:
+                    await self.client.delete(core_v1.Pod, meta.name, meta.namespace, grace=0, uid=meta.uid)
+                elif not pod.spec.nodeName:
+                    await self.client.bind(pod, "n1")
+                    address = f"10.244.{number // 250}.{number % 250 + 1}"
+                    ready = {"type": "Ready", "status": "True", "lastTransitionTime": times.rfc3339(1_700_000_000)}
+                    patch = {"status": {"phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+                                        "conditions": [ready]}}
+                    await self.client.patch(core_v1.Pod, meta.name, meta.namespace, patch,
+                                            kind_of_patch=STRATEGIC_PATCH, subresource="status")
+            except (errors.NotFound, errors.Conflict):
+                continue  # it is gone, or not the pod any more that the mirror showed
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def make_files(folder: Path, port: int) -> ApiServerSettings:
+    authority = Authority(folder)
+    signing_key(folder / "sa.key")
+    authority.issue("apiserver", Identity("kube-apiserver", hosts=("localhost", "127.0.0.1")))
+    for name, identity in (("controllers", Identity("system:kube-controller-manager")),
+                           ("admin", Identity("kubernetes-admin", groups=("system:masters",)))):
+        pair = authority.issue(name, identity)
+        kubeconfig.save(folder / f"{name}.kubeconfig", "test", ClientConfig(
+            server=f"https://127.0.0.1:{port}", certificate_authority=(folder / "ca.crt").read_bytes(),
+            client_certificate=pair.certificate.read_bytes(), client_key=pair.key.read_bytes()))
+    return ApiServerSettings(
+        tls_cert_file=folder / "apiserver.crt", tls_private_key_file=folder / "apiserver.key",
+        client_ca_file=folder / "ca.crt", service_account_key_file=folder / "sa.key", advertise_address="192.0.2.1",
+        secure_port=port)
+
+
+@pytest.fixture
+async def live(tmp_path: Path) -> AsyncIterator[Live]:
+    settings = make_files(tmp_path, free_port())
+    tasks = [asyncio.create_task(server.run(settings), name="api server")]
+    async with Client(kubeconfig.load(tmp_path / "admin.kubeconfig")) as client:
+        async with asyncio.timeout(PATIENCE):
+            await ready(client)
+        tasks.append(asyncio.create_task(controllers.run(ControllerSettings(tmp_path / "controllers.kubeconfig"))))
+        made = Live(client)
+        node = core_v1.Node(metadata=meta_v1.ObjectMeta(name="n1"), status=core_v1.NodeStatus(
+            conditions=[core_v1.NodeCondition(type="Ready", status="True")]))
+        await client.create(node)
+        tasks += [asyncio.create_task(made.informers.run()), asyncio.create_task(made.kubelet())]
+        yield made
+        for task in reversed(tasks):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def ready(client: Client) -> None:
+    while True:
+        try:
+            await client.raw("GET", "/readyz", accept="*/*")
+            return
+        except (errors.ApiError, HttpError):
+            await asyncio.sleep(0.05)  # it is starting, in this very process
+
+
+async def test_a_deployment_lives_and_goes_with_all_that_is_its_own(live: Live):
+    web = await live.client.create(deployment("web"))
+    await live.client.create(core_v1.Service(
+        metadata=meta_v1.ObjectMeta(name="web", namespace="default"),
+        spec=core_v1.ServiceSpec(selector={"app": "web"}, ports=[core_v1.ServicePort(port=80)])))
+    await live.until(apps_v1.Deployment, lambda found: found[0].status.availableReplicas == 3)
+    await live.until(discovery_v1.EndpointSlice, lambda found: any(len(each.endpoints) == 3 for each in found))
+
+    lost = live.pods.list()[0].metadata
+    await live.client.delete(core_v1.Pod, lost.name, lost.namespace)
+    await live.until(core_v1.Pod, lambda found: len(found) == 3 and lost.uid not in {p.metadata.uid for p in found})
+
+    patch = {"spec": {"template": {"spec": {"containers": [{"name": "c", "image": "v2"}]}}}}
+    await live.client.patch(apps_v1.Deployment, "web", "default", patch, kind_of_patch=STRATEGIC_PATCH)
+    await live.until(core_v1.Pod, lambda found: {p.spec.containers[0].image for p in found} == {"v2"})
+    await live.until(apps_v1.Deployment, lambda found: any(
+        each.reason == "NewReplicaSetAvailable" for each in found[0].status.conditions) and
+        found[0].status.updatedReplicas == found[0].status.replicas == 3)
+    sets = await live.until(apps_v1.ReplicaSet, lambda found: len(found) == 2)
+    assert {each.metadata.annotations["deployment.kubernetes.io/revision"] for each in sets} == {"1", "2"}
+
+    await live.client.delete(apps_v1.Deployment, "web", "default", uid=web.metadata.uid, propagation="Background")
+    await live.until(apps_v1.ReplicaSet, lambda found: not found)
+    await live.until(core_v1.Pod, lambda found: not found)
+    events = await live.until(core_v1.Event, lambda found: len(found) > 5)
+    assert {"ScalingReplicaSet", "SuccessfulCreate", "SuccessfulDelete"} <= {each.reason for each in events}
+
+
+async def test_in_the_foreground_a_deployment_goes_after_its_pods(live: Live):
+    await live.client.create(deployment("web"))
+    await live.until(apps_v1.Deployment, lambda found: found[0].status.availableReplicas == 3)
+    await live.client.delete(apps_v1.Deployment, "web", "default", propagation="Foreground")
+    await live.until(apps_v1.Deployment, lambda found: not found)
+    assert (await live.client.list(core_v1.Pod, "default")).items == []
+
+
+async def test_orphans_are_left_and_taken_up_by_a_successor(live: Live):
+    await live.client.create(deployment("web"))
+    await live.until(apps_v1.Deployment, lambda found: found[0].status.availableReplicas == 3)
+    before = {pod.metadata.uid for pod in live.pods.list()}
+    await live.client.delete(apps_v1.Deployment, "web", "default", propagation="Orphan")
+    await live.until(apps_v1.ReplicaSet, lambda found: not found[0].metadata.ownerReferences)
+    await live.client.create(deployment("next"))
+    await live.until(apps_v1.Deployment, lambda found: [each.status.availableReplicas for each in found] == [3])
+    assert {pod.metadata.uid for pod in live.pods.list()} == before
+
+
+async def test_a_namespace_gets_what_every_one_has_and_goes_with_its_content(live: Live):
+    await live.client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="web")))
+    await live.until(core_v1.ConfigMap, lambda found: [each.metadata.name for each in found] == ["kube-root-ca.crt"],
+                     "web")
+    await live.client.delete(core_v1.Namespace, "web")
+    await live.until(core_v1.Namespace, lambda found: "web" not in {each.metadata.name for each in found}, "")
+    assert (await live.client.list(core_v1.ServiceAccount, "web")).items == []
+
+
+async def test_a_node_is_given_its_range(live: Live):
+    found = await live.until(core_v1.Node, lambda found: bool(found and found[0].spec.podCIDR), "")
+    assert found[0].spec.podCIDRs == ["10.244.0.0/24"]
