@@ -9,7 +9,7 @@ import dns.flags
 import dns.message
 import dns.rcode
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.mirrors import HandMirror
 from support.services import endpoint, service, slice_of
@@ -202,6 +202,7 @@ def test_follower_forgets_what_is_gone() -> None:
     assert ask(server, f"db.{SVC}").rcode() == dns.rcode.NXDOMAIN
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=600))
 def test_no_bytes_make_it_fail(data: bytes) -> None:
     server = Server(Answerer("cluster.local", []), Upstream(list, FakeClock()))
@@ -210,6 +211,7 @@ def test_no_bytes_make_it_fail(data: bytes) -> None:
         assert not isinstance(reply, bytes) or (reply[:2] == data[:2] and len(reply) <= len(data) + 512)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_damage_to_a_query_makes_it_fail(data: st.DataObject) -> None:
     server = Server(Answerer("cluster.local", [ipaddress.IPv4Network("10.96.0.0/16")]), Upstream(list, FakeClock()))
@@ -226,6 +228,7 @@ names = st.lists(labels, min_size=1, max_size=4).map(".".join)
 records = st.sets(st.builds(Record, names, st.sampled_from([0, 1, 16]), st.sampled_from([b"x", b"y"])), max_size=6)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from("pqr"), records), max_size=8))
 def test_zone_that_changed_is_like_one_made_anew(history: list[tuple[str, set[Record]]]) -> None:
     changed, last = Zone(), dict[str, set[Record]]()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timonier.node.proxy.elements import Element
@@ -26,6 +26,7 @@ claims = st.dictionaries(st.sampled_from(FRONTENDS), route, max_size=3)
 steps = st.lists(st.dictionaries(st.sampled_from("abc"), claims, min_size=1), max_size=8)
 
 
+@settings(deadline=None)
 @given(steps)
 def test_kernel_that_follows_every_change_ends_with_exactly_the_ledgers_elements(
         history: list[dict[str, dict[Frontend, Route]]]) -> None:
@@ -40,6 +41,7 @@ def test_kernel_that_follows_every_change_ends_with_exactly_the_ledgers_elements
         assert kernel == set(ledger.elements())
 
 
+@settings(deadline=None)
 @given(steps)
 def test_every_claimed_frontend_is_served_by_one_of_its_claimants(
         history: list[dict[str, dict[Frontend, Route]]]) -> None:

@@ -46,6 +46,7 @@ class Lab:
     slices: HandMirror[discovery_v1.EndpointSlice] = field(default_factory=HandMirror)
     submit: Callable[[Any], Any] = lambda work: work
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    _proxy: list[proxy_run.Proxy] = field(default_factory=list)
 
     def give(self, *objects: core_v1.Service | discovery_v1.EndpointSlice) -> None:
         """Change the mirrors and wait until the kernel has it."""
@@ -57,7 +58,10 @@ class Lab:
         self.settle()
 
     def settle(self) -> None:
-        time.sleep(0.1)
+        until = time.monotonic() + 10
+        while not self._proxy[0].idle:
+            assert time.monotonic() < until, "the proxy never came to rest"
+            time.sleep(0.002)
 
     def clear(self) -> None:
         async def change() -> None:
@@ -79,7 +83,8 @@ def whole_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
                       Responder(lab.pod3, "pod3", 8080)]
         with loop_in(lab.node) as submit:
             lab.submit = submit
-            submit(start(lab, tmp_path_factory.mktemp("cni")))
+            with pytest.MonkeyPatch.context() as monkeypatch:
+                submit(start(lab, tmp_path_factory.mktemp("cni"), monkeypatch))
             yield lab
     finally:
         for responder in responders:
@@ -106,9 +111,16 @@ def wire_up(lab: Lab) -> None:
     lab.other.inside(lambda: Path("/proc/sys/net/ipv4/ip_forward").write_text("1"))
 
 
-async def start(lab: Lab, folder: Path) -> None:
+async def start(lab: Lab, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     nodes = HandMirror(node("a", NODE, pod_cidr="10.244.0.0/24"), node("b", OTHER_NODE, pod_cidr="10.244.1.0/24"))
     ready, network_ready = asyncio.Event(), asyncio.Event()
+    made = proxy_run.Proxy
+
+    def keep(*arguments: Any) -> proxy_run.Proxy:
+        lab._proxy.append(made(*arguments))
+        return lab._proxy[0]
+
+    monkeypatch.setattr(proxy_run, "Proxy", keep)
     lab.tasks = [
         asyncio.create_task(run_network(node_name="a", node_ip=NODE, cluster_cidr="10.244.0.0/16",
                                         service_cidr="10.96.0.0/16", cni_conf_dir=folder / "net.d", nodes=nodes,

@@ -82,12 +82,19 @@ class Network:
         failures, announced = 0, False
         while True:
             self._wake.clear()
-            failures = 0 if self.sync() else failures + 1
+            failures = 0 if self._try() else failures + 1
             if self._configured and not announced:
                 announced = True
                 on_ready()
             pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(failures - 1, 16)) if failures else INSPECT
             await self._pause(pause)
+
+    def _try(self) -> bool:
+        try:
+            return self.sync()
+        except OSError as error:
+            log.warning("cannot read the node's network", extra={"error": str(error)})
+            return False
 
     def sync(self) -> bool:
         """Bring the node's network to what the nodes say now; whether everything could be done."""

@@ -82,6 +82,11 @@ class Proxy:
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _busy: asyncio.Lock = field(default_factory=asyncio.Lock)
 
+    @property
+    def idle(self) -> bool:
+        """Whether the kernel has all that the mirrors said."""
+        return not self._wake.is_set() and not self._busy.locked()
+
     async def run(self, on_ready: Callable[[], None], health: HealthServers) -> None:
         for mirror in (self.services, self.slices, self.nodes):
             await mirror.synced.wait()
