@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar, cast
 from timonier.api import errors, kinds
 from timonier.client.client import Client
 from timonier.client.wire import Object, kind_of
-from timonier.kit.http import HttpError
+from timonier.kit.http import ConnectionFailed, HttpError
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +25,8 @@ Handler = Callable[[T | None, T | None], None]
 """Called with (old, new): (None, new) for an addition, (old, None) for a deletion."""
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 10.0
+UNREACHABLE_PAUSE = 1.0
+"""The longest pause while nobody listens: asking costs nothing then, and the server may be back any moment."""
 HEALTHY_WATCH = 5.0
 """A watch that lasted so many seconds, or brought an event, ends a series of failures."""
 
@@ -86,7 +88,7 @@ class Informer(Generic[T]):
     async def run(self) -> None:
         """Keep the mirror, for ever. Whatever the server does, it is asked again, at growing intervals."""
         while True:
-            started = self._client.clock.monotonic()
+            started, longest = self._client.clock.monotonic(), LONGEST_PAUSE
             try:
                 if not self._resourceVersion:
                     await self._relist()
@@ -97,13 +99,14 @@ class Informer(Generic[T]):
                 self._resourceVersion = ""
             except (errors.ApiError, HttpError) as error:
                 self._failures += 1
+                longest = UNREACHABLE_PAUSE if isinstance(error, ConnectionFailed) else LONGEST_PAUSE
                 level = logging.WARNING if self._failures in (3, 10) or self._failures % 100 == 0 else logging.DEBUG
                 log.log(level, "cannot follow collection", extra={
                     "collection": self.kind.resource, "error": str(error), "failures": self._failures})
             if self._client.clock.monotonic() - started >= HEALTHY_WATCH:
                 self._failures = 0
             if self._failures:
-                pause = min(FIRST_PAUSE * 2.0 ** min(self._failures - 1, 16), LONGEST_PAUSE)
+                pause = min(FIRST_PAUSE * 2.0 ** min(self._failures - 1, 16), longest)
                 await self._client.clock.sleep(pause * random.uniform(0.5, 1.0))
 
     async def _relist(self) -> None:
