@@ -43,6 +43,9 @@ class World:
             raise not_found(kind.group, kind.plural, name)
         return clone(found)
 
+    async def list(self, kind):
+        return clone(self.peek_all(kind))
+
     async def create(self, kind, obj, namespace=""):
         if self.peek(kind, namespace, obj["metadata"]["name"]):
             raise AlreadyExists("already exists")

@@ -29,7 +29,9 @@ ATTEMPTS = 5
 
 
 class Registry(Cache, Protocol):
-    """The part of the registry that writes."""
+    """The part of the registry that writes, and that reads what is true now."""
+
+    async def list(self, kind: Kind) -> list[Object]: ...
 
     async def create(self, kind: Kind, obj: Object, namespace: str = "") -> Object: ...
 
@@ -93,11 +95,11 @@ async def keep_aggregated(registry: Registry) -> None:
     until nothing is left to do.
     """
     for _ in range(ATTEMPTS):
-        stale = outdated(registry.peek_all(CLUSTER_ROLE))
+        stale = outdated(await registry.list(CLUSTER_ROLE))
         if not stale:
             return
         for role in stale:
             try:
-                await registry.update(CLUSTER_ROLE, clone(role))
+                await registry.update(CLUSTER_ROLE, role)
             except Conflict:
                 continue

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from timonier.api.errors import BadRequest, Cause, conflict, invalid
 from timonier.api.kinds import BY_ID, CREATE_ONLY, Kind, kind
 from timonier.api.times import rfc3339
+from timonier.apiserver.admission.contract import CREATE
 from timonier.apiserver.auth.tokens import Bound, Keyring, new_claims
 from timonier.apiserver.request import Object, Request
 from timonier.kit.clock import Clock, Seconds
@@ -113,5 +114,10 @@ async def serve(server: ApiServer, request: Request) -> Answer | None:
     from timonier.apiserver import answers, bodies
 
     wanted = bodies.decode(request, TOKEN_REQUEST)
+    attributes = request.attributes(operation=CREATE)
+    for plugin in server.registry.admission:
+        await plugin.admit(attributes, wanted, None)
+    for plugin in server.registry.admission:
+        await plugin.validate(attributes, wanted, None)
     made = await server.tokens.issue(wanted, request.namespace, request.name)
     return answers.of_object(request, TOKEN_REQUEST, made, server.clock.now(), 201)
