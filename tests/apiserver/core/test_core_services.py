@@ -109,7 +109,8 @@ async def test_many_at_once_get_different_things_until_nothing_is_left(tmp_path:
         assert {reply.message for reply in refused} == {
             "Internal error occurred: failed to allocate a serviceIP: range is full"}
         # What the refused ones had claimed meanwhile is free again.
-        await cluster.delete(f"{SERVICES}/{[r for r in replies if r.code == 201][0].json['metadata']['name']}")
+        lucky = next(reply for reply in replies if reply.code == 201)
+        await cluster.delete(f"{SERVICES}/{lucky.json['metadata']['name']}")
         assert (await cluster.post(SERVICES, service("last", type="NodePort"))).code == 201
 
 

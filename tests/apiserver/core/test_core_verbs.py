@@ -270,7 +270,8 @@ async def test_secrets_are_written_as_strings_and_kept_as_bytes(cluster: Cluster
 
 async def test_events_are_one_thing_in_two_versions(cluster: Cluster) -> None:
     core = {"metadata": {"name": "e"}, "involvedObject": {"kind": "Pod", "name": "web", "namespace": "default"},
-            "reason": "Started", "message": "it began", "type": "Normal", "count": 2, "source": {"component": "kubelet"}}
+            "reason": "Started", "message": "it began", "type": "Normal", "count": 2,
+            "source": {"component": "kubelet"}}
     made = await cluster.post("/api/v1/namespaces/default/events", core)
     assert made.code == 201, made.content
     other = (await cluster.get("/apis/events.k8s.io/v1/namespaces/default/events/e")).json

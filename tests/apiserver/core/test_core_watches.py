@@ -38,7 +38,7 @@ async def test_a_watch_from_a_revision_replays(cluster: Cluster) -> None:
     await cluster.delete(f"{CONFIGS}/a")
     watch = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={start}")
     assert seen(watch) == [("ADDED", "a"), ("ADDED", "b"), ("DELETED", "a")]
-    after = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={watch.events()[1]['object']['metadata']['resourceVersion']}")
+    after = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={version(watch.events()[1])}")
     assert seen(after) == [("DELETED", "a")]
 
 
@@ -114,7 +114,7 @@ async def test_bookmarks_come_now_and_then(tmp_path: Path) -> None:
         watch = await cluster.watch(f"{CONFIGS}?watch=1&allowWatchBookmarks=true")
         await cluster.post("/api/v1/namespaces", {"metadata": {"name": "elsewhere"}})
         async with asyncio.timeout(5):
-            while not watch.events():
+            while not watch.events():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         assert watch.events()[0]["type"] == "BOOKMARK"
         assert watch.events()[0]["object"]["metadata"]["resourceVersion"] == str(cluster.feed.revision)
