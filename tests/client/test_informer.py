@@ -92,6 +92,15 @@ async def test_it_lists_anew_where_the_server_has_forgotten():
     async with informer(lists, watches) as (mirror, _, clock):
         await clock.advance(30)
         assert sorted(each.metadata.name for each in mirror.list()) == ["b", "c"]
+        assert mirror.resourceVersion == "9"
+
+
+async def test_a_mirror_that_must_list_anew_still_says_how_far_it_is():
+    gone = {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}
+    lists = [page(5, pod("a", 3)), ConnectionFailed("x")]
+    async with informer(lists, [(200, [event("ERROR", gone)])]) as (mirror, _, clock):
+        await clock.advance(5)
+        assert mirror.resourceVersion == "5"
 
 
 async def test_bookmarks_move_it_on():

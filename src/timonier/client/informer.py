@@ -51,6 +51,7 @@ class Informer(Generic[T]):
         self._indexers: dict[str, Callable[[T], Iterable[str]]] = {}
         self._indexes: dict[str, dict[str, dict[str, T]]] = {}
         self._resourceVersion = ""
+        self._forgotten = True
         self._failures = 0
 
     @property
@@ -90,13 +91,13 @@ class Informer(Generic[T]):
         while True:
             started, longest = self._client.clock.monotonic(), LONGEST_PAUSE
             try:
-                if not self._resourceVersion:
+                if self._forgotten:
                     await self._relist()
                 await self._follow()
                 if self._client.clock.monotonic() - started < HEALTHY_WATCH:
                     self._failures += 1
             except (errors.Expired, errors.Gone):
-                self._resourceVersion = ""
+                self._forgotten = True
             except (errors.ApiError, HttpError) as error:
                 self._failures += 1
                 longest = UNREACHABLE_PAUSE if isinstance(error, ConnectionFailed) else LONGEST_PAUSE
@@ -117,7 +118,7 @@ class Informer(Generic[T]):
             self._replace(key, None)
         for key, obj in fresh.items():
             self._replace(key, obj)
-        self._resourceVersion = listed.metadata.resourceVersion
+        self._resourceVersion, self._forgotten = listed.metadata.resourceVersion, False
         self.synced.set()
 
     async def _follow(self) -> None:
