@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NOT_BENCHES = {"__main__.py", "table.py", "clusters.py"}
+NOT_BENCHES = {"__main__.py", "table.py", "clusters.py", "api_load.py"}
 
 
 def main() -> int:

@@ -1,0 +1,111 @@
+"""API reads over TLS: get, list and watch, beside a bare uvicorn application that sends the very same bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import tempfile
+import time
+from pathlib import Path
+
+import uvloop
+from api_load import Keys, api_server, bare_server, free_port, load, process, request
+from table import Row, main
+
+PODS = "/api/v1/namespaces/default/pods"
+CONNECTIONS = 8
+MANY = 1000
+WATCHERS, CHANGES = 100, 200
+
+
+def pod(name: str) -> bytes:
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}, "spec": {
+        "containers": [{"name": "app", "image": "nginx:1.27", "ports": [{"containerPort": 80}],
+                        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+                        "env": [{"name": f"VARIABLE_{n}", "value": "x" * 20} for n in range(10)]}]}}).encode()
+
+
+def measure() -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="timonier-bench-") as folder:
+        return uvloop.run(compare(Keys(Path(folder)).make()))
+
+
+async def compare(keys: Keys) -> list[Row]:
+    rows, port, context = [], free_port(), keys.client()
+    with process(api_server(keys, port), port):
+        await load(port, context, [iter([request("POST", "/api/v1/namespaces/default/serviceaccounts",
+                                                 b'{"metadata":{"name":"default"}}')])])
+        await load(port, context, [iter([request("POST", PODS, pod(f"web-{n:04}")) for n in range(MANY)])])
+        for title, path, count in (("get one pod", f"{PODS}/web-0000", 20_000), ("list 1,000 pods", PODS, 200)):
+            ours = await rate(keys, port, path, count)
+            theirs = await beside(keys, port, path, count)
+            rows += [Row(title, ours[0], theirs[0], "/s", "bare uvicorn, same bytes"),
+                     Row("  p99", ours[2], theirs[2], "ms", "bare uvicorn, same bytes")]
+        rows.append(Row(f"watch events delivered to {WATCHERS} watchers", await deliveries(keys, port), None, "/s",
+                        note="no peer: uvicorn has no watches"))
+    return rows
+
+
+async def rate(keys: Keys, port: int, path: str, count: int) -> tuple[float, float, float]:
+    streams = [itertools.repeat(request("GET", path), count // CONNECTIONS) for _ in range(CONNECTIONS)]
+    return await load(port, keys.client(), streams)
+
+
+async def beside(keys: Keys, port: int, path: str, count: int) -> tuple[float, float, float]:
+    """The same load on a server that only sends what ours answered."""
+    body = keys.folder / "body"
+    body.write_bytes(await fetch(keys, port, path))
+    bare = free_port()
+    with process(bare_server(keys, bare, body), bare):
+        return await rate(keys, bare, path, count)
+
+
+async def fetch(keys: Keys, port: int, path: str) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=keys.client(), server_hostname="127.0.0.1")
+    writer.write(request("GET", path))
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    at = head.index(b"content-length: ") + 16
+    body = await reader.readexactly(int(head[at:head.index(b"\r", at)]))
+    writer.close()
+    return body
+
+
+class Counter(asyncio.Protocol):
+    """A watcher that only counts the events that it gets."""
+
+    def __init__(self, path: str) -> None:
+        self.path, self.events = path, 0
+        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        transport.write(request("GET", self.path))  # type: ignore[attr-defined]
+
+    def data_received(self, data: bytes) -> None:
+        if not self.begun.done():
+            self.begun.set_result(None)
+        self.events += data.count(b'{"type":"')
+
+
+async def deliveries(keys: Keys, port: int) -> float:
+    """Events a second, all watchers together, from the first write to the last delivery."""
+    loop, url, context = asyncio.get_running_loop(), "/api/v1/namespaces/default/configmaps", keys.client()
+    watchers = [(await loop.create_connection(lambda: Counter(f"{url}?watch=1"), "127.0.0.1", port, ssl=context,
+                                              server_hostname="127.0.0.1"))[1] for _ in range(WATCHERS)]
+    await asyncio.gather(*(watcher.begun for watcher in watchers))
+    bodies = (json.dumps({"metadata": {"name": f"c{n}"}, "data": {"x": "y" * 200}}).encode() for n in range(CHANGES))
+    start = time.perf_counter()
+    await load(port, context, [(request("POST", url, body) for body in bodies)])
+    while min(watcher.events for watcher in watchers) < CHANGES:
+        await asyncio.sleep(0.001)
+        if time.perf_counter() - start > 60:
+            raise RuntimeError("events went missing")
+    seconds = time.perf_counter() - start
+    for watcher in watchers:
+        watcher.transport.close()
+    return WATCHERS * CHANGES / seconds
+
+
+if __name__ == "__main__":
+    main(measure, "API reads")
