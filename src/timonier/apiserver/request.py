@@ -173,7 +173,7 @@ def demanded(selector: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, sign, value in clauses if sign}
 
 
-SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
+SELECTING_VERBS = frozenset({"list", "watch"})
 METHOD_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 
