@@ -10,7 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -73,7 +74,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
     `auto_vacuum` takes effect only in an empty file, before anything else is written.
     """
-    connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=64)
+    connection = sqlite3.connect(path, timeout=5, isolation_level=None, check_same_thread=False, cached_statements=128)
     for pragma in ("auto_vacuum = INCREMENTAL", "journal_mode = WAL", "synchronous = FULL", "wal_autocheckpoint = 0",
                    "temp_store = MEMORY", "journal_size_limit = 67108864"):
         connection.execute(f"PRAGMA {pragma}").fetchall()
@@ -107,17 +108,38 @@ INSERT = "INSERT INTO log (revision, key, created, previous, value) VALUES (?, ?
 ROW = ", (?, ?, ?, ?, ?)"
 
 
-def insert(connection: sqlite3.Connection, rows: Sequence[Parameters]) -> None:
-    """Append rows in as few statements as their number has binary ones.
+ONE_STATEMENT = 64
+"""Rows that are inserted by one statement of their own, which is a transaction by itself."""
+
+
+def append(connection: sqlite3.Connection, rows: Sequence[Parameters]) -> None:
+    """Append rows durably, all or none, in as few statements as possible.
 
     Each statement releases the interpreter lock, and getting it back from a busy event loop may take milliseconds.
     """
-    start = 0
-    while start < len(rows):
-        size = min(256, 1 << (len(rows) - start).bit_length() - 1)
-        chunk = rows[start:start + size]
-        connection.execute(INSERT + ROW * (size - 1), [field for row in chunk for field in row])
-        start += size
+    if len(rows) <= ONE_STATEMENT:
+        insert(connection, rows)
+    else:
+        with transaction(connection):
+            for start in range(0, len(rows), ONE_STATEMENT):
+                insert(connection, rows[start:start + ONE_STATEMENT])
+
+
+def insert(connection: sqlite3.Connection, rows: Sequence[Parameters]) -> None:
+    connection.execute(INSERT + ROW * (len(rows) - 1), [field for row in rows for field in row])
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the statements inside, or none."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def read_row(connection: sqlite3.Connection, revision: Revision) -> Row | None:

@@ -172,7 +172,7 @@ class Writer:
                 for write in writes:
                     commit.add(write)
                 if commit.rows:
-                    self._transaction(lambda: file.insert(self._connection, commit.rows))
+                    file.append(self._connection, commit.rows)
         except sqlite3.Error as error:
             for write in writes:
                 self._fail(write.done, Unavailable(f"the store cannot write: {error}"))
@@ -204,7 +204,7 @@ class Writer:
         try:
             with self.gate:
                 if dropped := self._index.collect(BITE):
-                    self._transaction(lambda: file.delete_rows(self._connection, dropped))
+                    file.delete_rows(self._connection, dropped)
                     more = True
                 else:
                     more = file.shrink(self._connection, BITE)
@@ -224,17 +224,6 @@ class Writer:
             else:
                 self._tell(settle, compact.done)
         self._compacting.clear()
-
-    def _transaction(self, statements: Callable[[], None]) -> None:
-        connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            statements()
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
 
     def _fail(self, future: asyncio.Future[Revision | None] | asyncio.Future[None], error: StoreError) -> None:
         self._tell(refuse, future, error)
