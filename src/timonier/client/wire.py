@@ -125,7 +125,8 @@ def of_status(status: meta_v1.Status, code: int) -> errors.ApiError:
 @functools.cache
 def classes() -> dict[tuple[int, str], type[errors.ApiError]]:
     """The tree's own classes; what other modules derive from it never comes over the wire."""
-    return {(cls.code, cls.reason): cls for cls in errors.ApiError.__subclasses__() if cls.__module__ == errors.__name__}
+    return {(cls.code, cls.reason): cls for cls in errors.ApiError.__subclasses__()
+            if cls.__module__ == errors.__name__}
 
 
 @functools.cache
