@@ -24,7 +24,7 @@ def standins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory, standins: Path) -> Iterator[RealCluster]:
     assert os.geteuid() == 0, "end-to-end tests make namespaces and need root; `make test-unit` runs without them"
-    made = RealCluster("e2e", tmp_path_factory.mktemp("e2e") / "kubeconfig", port=17443)
+    made = RealCluster("e2e", tmp_path_factory.mktemp("e2e") / "kubeconfig")
     made.timonier("delete", "--name", made.name)
     made.start("--nodes", "2")
     made.timonier("image", "load", "--name", made.name, str(standins))

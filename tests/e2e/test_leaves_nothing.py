@@ -45,7 +45,7 @@ def observe() -> dict[str, set[str]]:
 
 
 def test_deleting_a_busy_cluster_leaves_nothing(tmp_path, standins: Path) -> None:
-    made = RealCluster("leftover", tmp_path / "kubeconfig", port=17543)
+    made = RealCluster("leftover", tmp_path / "kubeconfig")
     made.timonier("delete", "--name", made.name)
     before = observe()
     try:

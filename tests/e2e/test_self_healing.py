@@ -40,7 +40,7 @@ spec:
 
 @pytest.fixture(scope="module")
 def healing(tmp_path_factory: pytest.TempPathFactory, standins: Path) -> Iterator[RealCluster]:
-    made = RealCluster("healing", tmp_path_factory.mktemp("healing") / "kubeconfig", port=17643)
+    made = RealCluster("healing", tmp_path_factory.mktemp("healing") / "kubeconfig")
     made.timonier("delete", "--name", made.name)
     made.start("--nodes", "2")
     made.timonier("image", "load", "--name", made.name, str(standins))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
 from timonier.apiserver import admission
 from timonier.apiserver.access import access
 from timonier.apiserver.app import ApiServer

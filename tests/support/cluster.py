@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -37,7 +38,7 @@ class RealCluster:
 
     name: str
     kubeconfig: Path
-    port: int
+    port: int = field(default_factory=lambda: free_port())
     env: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -74,6 +75,12 @@ class RealCluster:
             yield name
         finally:
             self.kubectl("delete", "namespace", name, "--timeout=90s", timeout=100)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def run(command: list[str], *, env: dict[str, str], stdin: str = "", timeout: float, check: bool) -> Done:

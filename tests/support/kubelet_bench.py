@@ -121,6 +121,9 @@ class FakeApi:
     def services(self, namespace: str) -> list[core_v1.Service]:
         return [one for one in self.service_list if one.metadata.namespace in (namespace, "default")]
 
+    async def runtime_handler(self, runtime_class: str) -> str:
+        raise errors.NotFound(f'runtimeclasses.node.k8s.io "{runtime_class}" not found')
+
     async def node(self, name: str) -> core_v1.Node | None:
         self.check()
         return self.nodes.get(name)

@@ -84,6 +84,7 @@ async def real_node(folder: Path, socket: Path, **settings: Any) -> AsyncIterato
 
 def cgroups_left(root: str) -> None:
     """Remove the cgroup that the test's node stood in."""
-    for tree in Path("/sys/fs/cgroup").iterdir():
+    mount = Path("/sys/fs/cgroup")
+    for tree in (mount, *mount.iterdir()):
         if (tree / root.strip("/")).is_dir():
             cgroups.remove_tree(tree / root.strip("/"))

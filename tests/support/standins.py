@@ -17,7 +17,7 @@ while true; do nc -l -p 3306 -e cat; done &
 wait
 """
 BASH = File(b'#!/bin/sh\nexec /bin/sh "$@"\n', 0o755)
-CURL = File(b'#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec wget -q -T 5 -O - "$1"\n', 0o755)
+CURL = File(b'#!/bin/sh\nwhile [ "${1#-}" != "$1" ]; do shift; done\nexec timeout 5 wget -q -O - "$1"\n', 0o755)
 
 
 def server(name: str, page: str, *, port: int = 80, before: str = "", files: dict[str, File] | None = None) -> Image:

@@ -6,6 +6,7 @@ their own.
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 from pathlib import Path
 
@@ -57,6 +58,7 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".registry]
     config_path = "{registries}"
 """
+CNI_RESULTS = Path("/var/lib/cni/results")
 CNI_PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 REGISTRIES = Path("/etc/containerd/certs.d")
 
@@ -109,6 +111,21 @@ def load(spec: ClusterSpec, node: NodeSpec, file: Path) -> list[str]:
 def images(spec: ClusterSpec, node: NodeSpec) -> list[str]:
     """The names of the images that a node holds."""
     return [name for name in ctr(spec, node, "images", "list", "--quiet").splitlines() if not is_internal(name)]
+
+
+def forget_networks(spec: ClusterSpec, node: NodeSpec) -> None:
+    """Remove what CNI remembers of the node's sandboxes in the machine's own folder, which containerd cannot move.
+
+    A sandbox that ends in order is forgotten by the plugins themselves; this is for those that were killed.
+    """
+    sandboxes = spec.node_state(node) / "containerd" / "io.containerd.grpc.v1.cri" / "sandboxes"
+    killed = {folder.name for folder in sandboxes.glob("*")}
+    for result in CNI_RESULTS.glob("*-*"):
+        if any(sandbox in result.name for sandbox in killed):
+            result.unlink(missing_ok=True)
+    for folder in (CNI_RESULTS, CNI_RESULTS.parent):
+        with contextlib.suppress(OSError):
+            folder.rmdir()  # where nothing else on the machine uses CNI
 
 
 def is_internal(name: str) -> bool:

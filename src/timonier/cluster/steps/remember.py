@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 
-from timonier.cluster import mounts
+from timonier.cluster import containerd, mounts
 from timonier.cluster.spec import RUN, STATE, ClusterError
 from timonier.cluster.steps.step import Context
 
@@ -24,6 +24,8 @@ class RememberSpec:
         spec = context.spec
         if left := mounts.below(spec.run) + mounts.below(spec.state):
             raise ClusterError(f"still mounted: {', '.join(map(str, left))}")
+        for node in spec.all_nodes:
+            containerd.forget_networks(spec, node)
         for folder in (spec.run, spec.state):
             if folder.exists():
                 shutil.rmtree(folder)

@@ -9,7 +9,7 @@ import shutil
 import signal
 
 from timonier.api.types import core_v1
-from timonier.cluster import api, mounts, supervisor
+from timonier.cluster import api, containerd, mounts, supervisor
 from timonier.cluster.drivers import netns
 from timonier.cluster.spec import ClusterError, ClusterSpec, NodeSpec
 from timonier.cluster.steps import START, Context, processes
@@ -69,6 +69,7 @@ def delete(spec: ClusterSpec, node: NodeSpec) -> None:
     switch_off(spec, node)
     dataclasses.replace(spec, nodes=spec.nodes - 1, stopped=tuple(n for n in spec.stopped if n != node.name)).save()
     api.call(spec, lambda client: client.delete(core_v1.Node, node.name), limit=LIMIT)
+    containerd.forget_networks(spec, node)
     for folder in (spec.node_state(node), spec.node_run(node)):
         shutil.rmtree(folder, ignore_errors=True)
 
