@@ -108,7 +108,7 @@ class ApiServer:
     async def identify(self, request: Request, scope: dict[str, Any]) -> None:
         """Set the request's user. Raises Unauthorized, and Forbidden where it may not act as another."""
         request.user = await self.access.authenticator.authenticate(request)
-        if any(name.startswith("impersonate-") for name in request.headers):
+        if "impersonate-" in " ".join(request.headers):
             wishes: dict[str, list[str]] = {}
             for name, value in scope["headers"]:
                 wishes.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))

@@ -115,7 +115,7 @@ def labels_of(request: Request) -> Labels:
         return (request.method if request.method in VERBS.values() else "other", "", "", "", "", path, "", "apiserver")
     scope = "resource" if info.name else ("namespace" if info.namespace else "cluster")
     dry_run = "All" if "dryRun" in request.query else ""
-    subresource = info.subresource if kind.subresource(info.subresource) else ""
+    subresource = info.subresource if info.subresource and kind.subresource(info.subresource) else ""
     return (VERBS.get(info.verb, "other"), dry_run, info.group, info.version, info.resource, subresource, scope,
             "apiserver")
 

@@ -7,7 +7,8 @@ admission and the verbs all read them from here. Nothing in this module looks at
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 from timonier.api.kinds import BY_PATH, Kind
@@ -50,11 +51,8 @@ class RequestInfo:
     name: str = ""
     rest: tuple[str, ...] = ()
     """Path segments below the subresource, as the proxy subresources have them."""
-
-    @property
-    def kind(self) -> Kind | None:
-        """The row of the resource, where it is a built-in one."""
-        return BY_PATH.get((self.group, self.version, self.resource))
+    kind: Kind | None = None
+    """The row of the resource, where it is a built-in one."""
 
 
 class Warner(Protocol):
@@ -158,13 +156,11 @@ class Request:
         """This request as authorisation and admission see it: a list of one name counts as asking for that name."""
         info = self.info
         fields = demanded(self.parameter("fieldSelector")) if info.verb in SELECTING_VERBS else {}
-        values: dict[str, Any] = {
-            "user": self.user, "verb": info.verb, "is_resource": info.is_resource, "group": info.group,
-            "version": info.version, "resource": info.resource, "subresource": info.subresource,
-            "namespace": info.namespace, "name": info.name or fields.get("metadata.name", ""), "path": info.path,
-            "fields": fields, "kind": info.kind, "operation": operation,
-            "dry_run": "All" in self.query.get("dryRun", ()), "warn": self.warn}
-        return Attributes(**(values | changes))
+        made = Attributes(
+            self.user, info.verb, info.is_resource, info.group, info.version, info.resource, info.subresource,
+            info.namespace, info.name or fields.get("metadata.name", ""), info.path, fields, info.kind, operation,
+            dry_run="All" in self.query.get("dryRun", ()), warn=self.warn)
+        return replace(made, **changes) if changes else made
 
 
 def demanded(selector: str) -> dict[str, str]:
@@ -183,6 +179,12 @@ def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo
 
     `/api/v1/namespaces/x` is the namespace x (and its namespace is x too); `/api/v1/namespaces/x/pods` are pods in it.
     """
+    return taken_apart(method, path, bool(query) and truth(query, "watch"))
+
+
+@lru_cache(maxsize=4096)
+def taken_apart(method: str, path: str, watching: bool) -> RequestInfo:
+    """`parse`, remembered: clients ask for the same few paths again and again."""
     parts = [part for part in path.split("/") if part]
     foreign = RequestInfo(False, path, method.lower())
     if not parts or parts[0] not in ("api", "apis"):
@@ -207,16 +209,16 @@ def parse(method: str, path: str, query: Mapping[str, list[str]]) -> RequestInfo
     resource, name, subresource = (*parts, "", "", "")[:3]
     verb = METHOD_VERBS.get(method, method.lower())
     if not name:
-        verb = collection_verb(verb, query)
+        verb = collection_verb(verb, watching)
     if deprecated_watch and method == "GET":
         verb = "watch"
     return RequestInfo(True, path, verb, prefix, group, version, resource, subresource, namespace, name,
-                       tuple(parts[3:]))
+                       tuple(parts[3:]), BY_PATH.get((group, version, resource)))
 
 
-def collection_verb(verb: str, query: Mapping[str, list[str]]) -> str:
+def collection_verb(verb: str, watching: bool) -> str:
     if verb == "get":
-        return "watch" if truth(query, "watch") else "list"
+        return "watch" if watching else "list"
     return "deletecollection" if verb == "delete" else verb
 
 

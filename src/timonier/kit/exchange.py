@@ -52,7 +52,7 @@ class Limits:
 
 
 NEVER = float("inf")
-WRITE_PIECE = 256 * 1024
+WRITE_PIECE = 1024 * 1024
 STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 BODYLESS = frozenset({204, 304})
 BAD_REQUEST = b"400 Bad Request"
