@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.kubelet_bench import NodeBench, make_pod, node_bench
@@ -466,6 +468,14 @@ async def test_pod_that_does_not_select_this_node_is_turned_away(node: NodeBench
     assert (pod.status.phase, pod.status.reason) == ("Failed", "NodeAffinity")
 
 
+async def test_node_labelled_a_moment_ago_takes_the_pod_that_wants_the_label(node: NodeBench) -> None:
+    labelled = copy.deepcopy(node.api.nodes["n1"])
+    labelled.metadata.labels["disk"] = "ssd"
+    node.api.nodes["n1"] = labelled
+    pod = await node.create(make_pod(nodeSelector={"disk": "ssd"}))
+    assert state(pod) == "running"
+
+
 async def test_image_change_restarts_the_container_with_the_new_image(node: NodeBench) -> None:
     pod = await node.create(make_pod())
     pod.spec.containers[0].image = "app:2"
@@ -476,6 +486,31 @@ async def test_image_change_restarts_the_container_with_the_new_image(node: Node
     image = await node.runtime.image_status(running[0].config.image)
     assert image is not None
     assert image.tags == ("docker.io/library/app:2",)
+
+
+async def test_ephemeral_container_starts_once_in_a_running_pod(node: NodeBench) -> None:
+    pod = await node.create(make_pod())
+    node.runtime.behaviours["debug"] = [Behaviour(runs=5, exit_code=1)]
+    pod.spec.ephemeralContainers = [core_v1.EphemeralContainer(name="debug", image="tools:1", targetContainerName="c")]
+    await node.create(pod)
+    [debug] = node.runtime.named("debug")
+    assert debug.config.security.namespaces.target == node.runtime.named("c")[0].id
+    assert node.pod("web").status.ephemeralContainerStatuses[0].state.running  # type: ignore[union-attr]
+    await node.advance(5)
+    await node.advance(60)
+    assert node.pod("web").status.ephemeralContainerStatuses[0].state.terminated  # type: ignore[union-attr]
+    assert len(node.runtime.named("debug")) == 1
+    assert node.pod("web").status.phase == "Running"
+
+
+@pytest.mark.parametrize(("spec", "why"), [
+    ({"hostUsers": False}, "user namespaces (hostUsers: false) are not supported by this node"),
+    ({"runtimeClassName": "gvisor"}, 'runtimeclasses.node.k8s.io "gvisor" not found'),
+])
+async def test_what_the_node_cannot_do_is_said(node: NodeBench, spec: dict[str, Any], why: str) -> None:
+    pod = await node.create(make_pod(**spec))
+    assert pod.status.phase == "Pending"
+    assert any(event.startswith("Warning FailedCreatePodSandBox") and why in event for event in node.events)
 
 
 async def test_unchanged_pod_costs_no_writes(node: NodeBench) -> None:

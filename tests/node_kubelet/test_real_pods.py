@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,22 @@ def shell(script: str, **more: Any) -> dict[str, Any]:
     return {"image": IMAGE, "imagePullPolicy": "IfNotPresent", "command": ["sh", "-c", script]} | more
 
 
+def kill_process(*command: str) -> None:
+    """Kill the one process on this machine that runs exactly this command."""
+    [pid] = [int(entry.name) for entry in Path("/proc").glob("[0-9]*") if command_of(entry) == list(command)]
+    os.kill(pid, 9)
+
+
+def command_of(process: Path) -> list[str]:
+    with contextlib.suppress(OSError):
+        return (process / "cmdline").read_text().rstrip("\0").split("\0")
+    return []
+
+
+def mount_points() -> str:
+    return Path("/proc/mounts").read_text()
+
+
 async def printed(node: RealNode, pod: core_v1.Pod) -> str:
     """What a pod's container prints that runs to its end."""
     pod.spec.restartPolicy = "Never"
@@ -50,7 +66,7 @@ async def test_pod_runs_and_leaves_nothing_behind(node: RealNode) -> None:
     assert uid in node.cgroups.existing()
     await node.delete("web")
     await node.eventually(lambda: node.gone("web"))
-    assert uid not in Path("/proc/mounts").read_text()
+    assert uid not in mount_points()
     assert uid not in node.cgroups.existing()
     assert not (node.folder / "kubelet/pods" / uid).exists()
     assert await node.runtime.sandboxes() == []
@@ -163,12 +179,10 @@ async def test_container_over_its_memory_limit_is_killed_and_says_so(node: RealN
 
 
 async def test_killed_container_is_restarted_within_a_second(node: RealNode) -> None:
-    await node.create(make_pod("web", shell("sleep 1000"), terminationGracePeriodSeconds=1))
+    await node.create(make_pod("web", shell("exec sleep 86413"), terminationGracePeriodSeconds=1))
     await node.started("web")
     before = node.pod("web").status.containerStatuses[0].containerID
-    [pid] = [int(line) for line in subprocess.run(["pgrep", "-f", "^sleep 1000$"], capture_output=True, text=True,
-                                                  check=True, timeout=10).stdout.split()]
-    os.kill(pid, 9)
+    kill_process("sleep", "86413")
     await node.eventually(lambda: node.pod("web").status.containerStatuses[0].restartCount == 1, within=3)
     await node.eventually(lambda: node.pod("web").status.containerStatuses[0].ready, within=3)
     assert node.pod("web").status.containerStatuses[0].containerID != before

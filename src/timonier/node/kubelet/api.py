@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from timonier.api import errors, times
-from timonier.api.types import coordination_v1, core_v1
+from timonier.api.types import coordination_v1, core_v1, node_v1
 from timonier.client.client import STRATEGIC_PATCH, Client
 from timonier.kit.clock import Time
 from timonier.kit.http import HttpError
@@ -50,6 +50,9 @@ class Api(Protocol):
 
     def services(self, namespace: str) -> Sequence[core_v1.Service]:
         """Services of a namespace, and `default/kubernetes`."""
+
+    async def runtime_handler(self, runtime_class: str) -> str:
+        """What the runtime calls a RuntimeClass; NotFound where there is none of that name."""
 
     async def node(self, name: str) -> core_v1.Node | None: ...
 
@@ -110,6 +113,9 @@ class ClientApi:
         return [service for service in self._services.list()
                 if service.metadata.namespace == namespace
                 or (service.metadata.namespace, service.metadata.name) == ("default", "kubernetes")]
+
+    async def runtime_handler(self, runtime_class: str) -> str:
+        return (await self.client.get(node_v1.RuntimeClass, runtime_class)).handler
 
     async def node(self, name: str) -> core_v1.Node | None:
         found: core_v1.Node | None = await self._get(core_v1.Node, name, "")

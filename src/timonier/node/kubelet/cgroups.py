@@ -98,6 +98,18 @@ class FileCgroups:
         if qos == res.BEST_EFFORT:
             limits |= {"cpu.shares": res.MIN_SHARES, "cpu.cfs_quota_us": -1, "memory.limit_in_bytes": -1}
         self._write_limits(path, limits)
+        self._weigh_classes()
+
+    def _weigh_classes(self) -> None:
+        """Give best-effort pods together as little as one of them, and burstable ones the sum of what they have."""
+        name = "cpu.weight" if self.unified else "cpu.shares"
+        tree = (self.mount if self.unified else self.mount / "cpu") / self.base.strip("/")
+        least, most = (1, 10_000) if self.unified else (res.MIN_SHARES, res.MAX_SHARES)
+        total = sum(number(pod / name) for pod in (tree / "burstable").glob("pod*"))
+        if (tree / "burstable").is_dir():
+            put(tree / "burstable" / name, str(min(most, max(least, total))))
+        if (tree / "besteffort").is_dir():
+            put(tree / "besteffort" / name, str(least))
 
     async def remove(self, uid: str) -> None:
         for attempt in range(REMOVE_ATTEMPTS):
@@ -106,6 +118,7 @@ class FileCgroups:
                 kill_all(path)
                 remove_tree(path)
             if not any(path.exists() for path in left):
+                self._weigh_classes()
                 return
             await asyncio.sleep(REMOVE_PAUSE * (1 + attempt / 4))
         log.warning("cgroup cannot be removed", extra={"pod_uid": uid})
@@ -153,9 +166,9 @@ class FileCgroups:
             for name, value in values.items():
                 put(self.mount / relative / name, value)
             return
-        for name, number in limits.items():
+        for name, limit in limits.items():
             tree = self.mount / name.partition(".")[0] / relative
-            put(tree / name, unlimited(number) if name == "pids.max" else str(number))
+            put(tree / name, unlimited(limit) if name == "pids.max" else str(limit))
 
     def _pod_folders(self) -> Iterator[Path]:
         for tree in self._every_tree():
@@ -218,6 +231,14 @@ async def systemctl(*arguments: str) -> None:
 
 def unlimited(number: int) -> str:
     return "max" if number < 0 else str(number)
+
+
+def number(file: Path) -> int:
+    """What a control file holds; 0 where it is gone."""
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return 0
 
 
 def put(file: Path, value: str) -> None:

@@ -51,8 +51,15 @@ def every_container(pod: core_v1.Pod) -> Iterator[core_v1.Container]:
     yield from pod.spec.containers
 
 
+def ephemeral(pod: core_v1.Pod) -> list[core_v1.Container]:
+    """The pod's ephemeral containers, which have the fields of others but for their target."""
+    return [msgspec.convert(msgspec.to_builtins(one), core_v1.Container) for one in pod.spec.ephemeralContainers]
+
+
 def container_named(pod: core_v1.Pod, name: str) -> core_v1.Container | None:
-    return next((container for container in every_container(pod) if container.name == name), None)
+    """A container of any sort."""
+    known = next((container for container in every_container(pod) if container.name == name), None)
+    return known or next((container for container in ephemeral(pod) if container.name == name), None)
 
 
 def is_sidecar(container: core_v1.Container) -> bool:
@@ -62,8 +69,10 @@ def is_sidecar(container: core_v1.Container) -> bool:
 
 def field_path(pod: core_v1.Pod, name: str) -> str:
     """`spec.containers{web}`: which part of a pod an event is about."""
-    init = any(container.name == name for container in pod.spec.initContainers)
-    return f"spec.{'initContainers' if init else 'containers'}{{{name}}}"
+    for kind in ("initContainers", "ephemeralContainers"):
+        if any(container.name == name for container in getattr(pod.spec, kind)):
+            return f"spec.{kind}{{{name}}}"
+    return f"spec.containers{{{name}}}"
 
 
 def is_static(pod: core_v1.Pod) -> bool:

@@ -141,6 +141,7 @@ class Builder:
             failed = self.initialise()
             if failed:
                 return Plan(stop_pod=True)
+        self.ephemeral()
         return Plan(kill=tuple(self.kills), start=tuple(self.starts), waiting=self.waiting, later=self.later)
 
     # Containers.
@@ -170,6 +171,12 @@ class Builder:
             return False
         self.kills.append(Kill(run, message + (", will be restarted" if restart else ""), probe))
         return True
+
+    def ephemeral(self) -> None:
+        """Ephemeral containers start once, whatever the others do."""
+        for container in names.ephemeral(self.pod):
+            if self.observed.newest(container.name) is None:
+                self.start(container, None)
 
     def will_restart(self, kill: Kill) -> bool:
         return kill.message.endswith("will be restarted")

@@ -93,11 +93,7 @@ class Pods:
         known = self.context.cache.observed(pod.metadata.uid)
         if known.sandboxes or known.runs or pod.metadata.deletionTimestamp or pod.status.phase not in ("", "Pending"):
             return None
-        rejection = admit(pod, self.active(), self.context.node, self.context.settings.max_pods)
-        if rejection:
-            self.context.tell(pod, rejection.reason, rejection.message.removeprefix("Pod was rejected: "),
-                              type="Warning")
-        return rejection
+        return admit(pod, self.active(), self.context.node, self.context.settings.max_pods)
 
     # What is here.
 

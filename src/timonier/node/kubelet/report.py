@@ -23,7 +23,9 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 REPLACED = ("podIPs", "hostIPs")
 """Lists that strategic merge would otherwise mix with what was there before."""
-OF_OTHERS = ("nominatedNodeName", "resourceClaimStatuses", "ephemeralContainerStatuses", "resize")
+CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+"""The kubelet's own; what others say of a pod is never written back."""
+OF_OTHERS = ("nominatedNodeName", "resourceClaimStatuses", "resize")
 
 
 def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]:
@@ -35,7 +37,8 @@ def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]
             continue
         if name == "conditions":
             known = {one["type"]: one for one in before.get(name, [])}
-            if fresh := [one for one in after.get(name, []) if known.get(one["type"]) != one]:
+            if fresh := [one for one in after.get(name, [])
+                         if one["type"] in CONDITIONS and known.get(one["type"]) != one]:
                 patch[name] = fresh
         elif name in REPLACED and before.get(name):
             patch[name] = [*after.get(name, []), {"$patch": "replace"}]

@@ -25,7 +25,9 @@ T = TypeVar("T")
 def namespaces(pod: core_v1.Pod, target: str = "") -> Namespaces:
     """Which Linux namespaces the pod's containers have for themselves, share, or take from the node."""
     spec = pod.spec
-    pid = Namespace.NODE if spec.hostPID else Namespace.POD if spec.shareProcessNamespace else Namespace.CONTAINER
+    pid = Namespace.POD if spec.shareProcessNamespace else Namespace.CONTAINER
+    if target or spec.hostPID:
+        pid = Namespace.TARGET if target else Namespace.NODE
     return Namespaces(network=Namespace.NODE if spec.hostNetwork else Namespace.POD, pid=pid,
                       ipc=Namespace.NODE if spec.hostIPC else Namespace.POD, target=target)
 
@@ -41,10 +43,11 @@ def sandbox_security(pod: core_v1.Pod) -> Security:
 
 
 def container_security(pod: core_v1.Pod, container: core_v1.Container, image: ImageStatus | None,
-                       seccomp_root: Path) -> Security:
+                       seccomp_root: Path, target: str = "") -> Security:
     """The container's own settings before the pod's, and the image's user where neither has one.
 
-    Raises ConfigError where it would run as root against its own word.
+    `target` is the id of the container whose processes an ephemeral one is to see. Raises ConfigError where it would
+    run as root against its own word.
     """
     of_pod = pod.spec.securityContext or core_v1.PodSecurityContext()
     own = container.securityContext or core_v1.SecurityContext()
@@ -57,7 +60,7 @@ def container_security(pod: core_v1.Pod, container: core_v1.Container, image: Im
     unmasked = own.procMount == "Unmasked"
     capabilities = own.capabilities or core_v1.Capabilities()
     return Security(
-        namespaces=namespaces(pod), privileged=bool(own.privileged),
+        namespaces=namespaces(pod, target), privileged=bool(own.privileged),
         add_capabilities=tuple(capabilities.add), drop_capabilities=tuple(capabilities.drop),
         run_as_user=user, run_as_username=username,
         run_as_group=group if user is not None or username else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,13 +51,28 @@ def port_mappings(pod: core_v1.Pod) -> tuple[PortMapping, ...]:
                  for container in names.every_container(pod) for port in container.ports)
 
 
+def unsupported(pod: core_v1.Pod) -> str:
+    """What a pod asks for that no sandbox on this node can give; empty where there is nothing."""
+    if pod.spec.hostUsers is False:
+        return "user namespaces (hostUsers: false) are not supported by this node"
+    if pod.spec.resourceClaims:
+        return "resource claims are not supported by this node"
+    if any(container.volumeDevices for container in names.every_container(pod)):
+        return "block volumes (volumeDevices) are not supported by this node"
+    return ""
+
+
 async def make_sandbox(context: KubeletContext, pod: core_v1.Pod, attempt: int) -> None:
     """Raises NotStarted, having told the user why."""
     log_directory(context, pod).mkdir(mode=0o755, parents=True, exist_ok=True)
     try:
-        sandbox_id = await context.runtime.run_sandbox(sandbox_config(context, pod, attempt))
+        if why := unsupported(pod):
+            raise RuntimeFailure("UNIMPLEMENTED", why)
+        handler = await context.api.runtime_handler(pod.spec.runtimeClassName) if pod.spec.runtimeClassName else ""
+        config = dataclasses.replace(sandbox_config(context, pod, attempt), runtime_handler=handler)
+        sandbox_id = await context.runtime.run_sandbox(config)
         await context.cache.refresh_sandbox(sandbox_id, pod.metadata.uid)
-    except RuntimeFailure as error:
+    except (RuntimeFailure, *Unreachable) as error:
         context.tell(pod, "FailedCreatePodSandBox", f"Failed to create pod sandbox: {error}", type="Warning")
         raise NotStarted("CreatePodSandboxError", str(error)) from error
 
@@ -140,7 +156,7 @@ class ContainerStart:
         config_maps, secrets = environment.sources(container)
         objects = await context.api.objects(pod.metadata.namespace, config_maps, secrets) \
             if config_maps or secrets else environment.Objects()
-        safe = security.container_security(pod, container, image, context.seccomp_root)
+        safe = security.container_security(pod, container, image, context.seccomp_root, self._target())
         ips = self._ips()
         facts = Facts(fields.Addresses(ips, context.host.ips), context.node.status.allocatable,
                       tuple(context.api.services(pod.metadata.namespace)))
@@ -158,6 +174,16 @@ class ContainerStart:
             resources=resources.linux_resources(pod, container, context.memory_capacity,
                                                 unified=context.cgroups.unified),
             security=safe)
+
+    def _target(self) -> str:
+        """The id of the container whose processes this one is to see. Raises ConfigError where it does not run."""
+        own = next((one for one in self.pod.spec.ephemeralContainers if one.name == self.container.name), None)
+        if own is None or not own.targetContainerName:
+            return ""
+        run = self.context.cache.observed(self.pod.metadata.uid).active(own.targetContainerName)
+        if run is None or not run.running:
+            raise ConfigError(f'unable to find target container "{own.targetContainerName}"')
+        return run.id
 
     def _ips(self) -> tuple[str, ...]:
         return self.sandbox.ips or (self.context.host.ips if self.pod.spec.hostNetwork else ("",))

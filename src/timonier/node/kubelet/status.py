@@ -49,7 +49,8 @@ def pod_status(pod: core_v1.Pod, observed: Observed, knowledge: Knowledge, host:
     status.containerStatuses = [teller.status(c, before.containerStatuses) for c in pod.spec.containers]
     if knowledge.ended and not observed.runs and not before.containerStatuses:
         status.initContainerStatuses, status.containerStatuses = [], []
-    status.ephemeralContainerStatuses = before.ephemeralContainerStatuses
+    status.ephemeralContainerStatuses = [teller.status(c, before.ephemeralContainerStatuses)
+                                         for c in names.ephemeral(pod)]
     if knowledge.ended:
         status.reason, status.message = knowledge.ended.reason, knowledge.ended.message
     elif before.phase == "Failed":
@@ -88,6 +89,8 @@ class Teller:
             volumeMounts=mounts(container), lastState=core_v1.ContainerState())
         if earlier := next((one for one in runs[1:] if one.exited), None):
             status.lastState = core_v1.ContainerState(terminated=self.terminated(earlier))
+        if any(container.name == one.name for one in self.pod.spec.ephemeralContainers):
+            return status
         waiting = self.knowledge.waiting.get(container.name)
         if waiting and not run.running and not self.over and should_run(self.pod, container, run):
             if status.state and status.state.terminated:

@@ -17,6 +17,7 @@ from timonier.api.types import core_v1
 from timonier.kit.clock import Seconds
 from timonier.node.cri.contract import NotInRuntime, RuntimeFailure
 from timonier.node.kubelet import last_words, names
+from timonier.node.kubelet.admit import matches_node
 from timonier.node.kubelet.api import Unreachable
 from timonier.node.kubelet.backoff import BackOff
 from timonier.node.kubelet.context import KubeletContext
@@ -87,11 +88,23 @@ class PodWorker:
             self.prober = Prober(self.context.runtime, self.context.network, self.context.clock, self.context.tell,
                                  self.knowledge, self.wake.set, self._group)
             self._alarm: asyncio.Task[None] | None = None
+            await self._persist(self._confirm_rejection)
             await self._live()
             await self._persist(self._terminate)
             await self._persist(self._clean)
             self.prober.stop()
             self._ring_after(None)
+
+    async def _confirm_rejection(self) -> None:
+        """Tell that the pod is turned away; but first ask for the node's labels, which may just have changed."""
+        if self.knowledge.ended and self.knowledge.ended.reason == "NodeAffinity":
+            node = await self.context.api.node(self.context.settings.node_name)
+            if node is not None:
+                self.context.node = node
+                self.knowledge.ended = None if matches_node(self.pod, node) else self.knowledge.ended
+        if rejected := self.knowledge.ended:
+            self.context.tell(self.pod, rejected.reason, rejected.message.removeprefix("Pod was rejected: "),
+                              type="Warning")
 
     async def _live(self) -> None:
         """Keep the pod as it should be, until it has to go."""

@@ -134,10 +134,12 @@ class Volumes:
         """A directory that everybody may write to; in memory, of a size, where asked for."""
         if source.medium not in ("", "Memory"):
             raise VolumeError(f"unknown storage medium {source.medium!r}")
-        done = where.parent / f".{where.name}.ready"
-        if done.exists():
+        done, lost = where.parent / f".{where.name}.ready", False
+        if source.medium == "Memory" and self.tmpfs:
+            lost = not mounts.is_mounted(where)
+        if done.exists() and not lost:
             return
-        if source.medium == "Memory" and self.tmpfs and not mounts.is_mounted(where):
+        if lost:
             size = f"size={quantity.whole(source.sizeLimit)}" if source.sizeLimit else ""
             mounts.mount("tmpfs", where, "tmpfs", mounts.MS_NOSUID | mounts.MS_NODEV, size)
         mode = 0o777 if source.mode is None else source.mode
