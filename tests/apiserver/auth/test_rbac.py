@@ -11,8 +11,9 @@ from timonier.api.errors import Forbidden
 from timonier.apiserver.auth.aggregation import gathered, outdated
 from timonier.apiserver.auth.authorise import Authoriser
 from timonier.apiserver.auth.bootstrap import bootstrap
+from timonier.apiserver.auth.controller_roles import CONTROLLERS
 from timonier.apiserver.auth.decision import refusal
-from timonier.apiserver.auth.policy import CONTROLLERS, objects
+from timonier.apiserver.auth.policy import objects
 from timonier.apiserver.auth.rbac import Index, Rbac
 from timonier.apiserver.request import Attributes, User
 

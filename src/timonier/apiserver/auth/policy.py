@@ -4,9 +4,7 @@
 components and controllers that run here; where a controller there updates, ours may also patch. At start the server
 adds what is missing (`auth.bootstrap`), so that later versions can bring new rules.
 
-A rule is a line: verbs, API groups, resources, and perhaps resource names after a colon. `core` is the group without a
-name; a line whose group is `url` is about paths. `READ`, `WRITE`, `CHANGE` and `ANY` stand for several verbs, `EVENTS`
-is a whole rule.
+The form of a rule is told in `auth.rule_lines`, the roles of controllers are in `auth.controller_roles`.
 Source: Kubernetes documentation, "Using RBAC Authorization", default roles and role bindings.
 """
 
@@ -15,16 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from timonier.apiserver.auth.controller_roles import CONTROLLERS
+from timonier.apiserver.auth.rule_lines import EVENTS, rules
 from timonier.apiserver.request import Object
-
-VERBS = {
-    "READ": ["get", "list", "watch"],
-    "WRITE": ["create", "delete", "deletecollection", "patch", "update"],
-    "CHANGE": ["patch", "update"],
-    "ANY": ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"],
-    "EVERY": ["*"],
-}
-EVENTS = "create,CHANGE core,events.k8s.io events"
 
 ROLES: dict[str, str] = {
     "cluster-admin": """
@@ -177,160 +168,6 @@ AGGREGATES_TO = {"edit": "admin", "view": "edit", "system:aggregate-to-admin": "
                  "system:aggregate-to-edit": "edit", "system:aggregate-to-view": "view"}
 """The label of each ClusterRole that is gathered into another."""
 
-CONTROLLERS: dict[str, str] = {
-    "certificate-controller": f"""
-        delete,READ certificates.k8s.io certificatesigningrequests
-        CHANGE certificates.k8s.io certificatesigningrequests/approval certificatesigningrequests/status
-        approve certificates.k8s.io signers : kubernetes.io/kube-apiserver-client-kubelet
-        sign certificates.k8s.io signers : kubernetes.io/kube-apiserver-client \
-            kubernetes.io/kube-apiserver-client-kubelet kubernetes.io/kubelet-serving kubernetes.io/legacy-unknown
-        create authorization.k8s.io subjectaccessreviews
-        {EVENTS}""",
-    "clusterrole-aggregation-controller":
-        "escalate,READ,CHANGE rbac.authorization.k8s.io clusterroles",
-    "cronjob-controller": f"""
-        READ,CHANGE batch cronjobs
-        READ,CHANGE,create,delete batch jobs
-        CHANGE batch cronjobs/status cronjobs/finalizers
-        list,watch,delete core pods
-        {EVENTS}""",
-    "daemon-set-controller": f"""
-        READ apps daemonsets
-        CHANGE apps daemonsets/status daemonsets/finalizers
-        list,watch core nodes
-        create,delete,READ,CHANGE core pods
-        create core pods/binding
-        create,delete,READ,CHANGE apps controllerrevisions
-        {EVENTS}""",
-    "deployment-controller": f"""
-        READ,CHANGE apps deployments
-        CHANGE apps deployments/status deployments/finalizers
-        create,delete,READ,CHANGE apps replicasets
-        READ,CHANGE core pods
-        {EVENTS}""",
-    "disruption-controller": f"""
-        READ apps deployments replicasets statefulsets
-        READ core replicationcontrollers pods
-        READ policy poddisruptionbudgets
-        CHANGE policy poddisruptionbudgets/status
-        CHANGE core pods/status
-        get * */scale
-        {EVENTS}""",
-    "endpoint-controller": f"""
-        READ core pods services
-        create,delete,READ,CHANGE core endpoints
-        create core endpoints/restricted
-        {EVENTS}""",
-    "endpointslice-controller": f"""
-        READ core nodes pods services
-        update core services/finalizers
-        create,delete,READ,CHANGE discovery.k8s.io endpointslices
-        {EVENTS}""",
-    "endpointslicemirroring-controller": f"""
-        READ core endpoints services
-        update core services/finalizers endpoints/finalizers
-        create,delete,READ,CHANGE discovery.k8s.io endpointslices
-        {EVENTS}""",
-    "ephemeral-volume-controller": f"""
-        READ core pods
-        update core pods/finalizers
-        create,READ core persistentvolumeclaims
-        {EVENTS}""",
-    "generic-garbage-collector": f"""
-        delete,READ,CHANGE * *
-        {EVENTS}""",
-    "horizontal-pod-autoscaler": f"""
-        READ autoscaling horizontalpodautoscalers
-        CHANGE autoscaling horizontalpodautoscalers/status
-        get,CHANGE * */scale
-        READ core pods
-        list,watch metrics.k8s.io pods
-        READ custom.metrics.k8s.io *
-        READ external.metrics.k8s.io *
-        {EVENTS}""",
-    "job-controller": f"""
-        READ,CHANGE batch jobs
-        CHANGE batch jobs/status jobs/finalizers
-        create,delete,READ,CHANGE core pods
-        {EVENTS}""",
-    "namespace-controller": """
-        delete,READ core namespaces
-        CHANGE core namespaces/finalize namespaces/status
-        delete,deletecollection,READ * *""",
-    "node-controller": f"""
-        delete,READ,CHANGE core nodes
-        CHANGE core nodes/status pods/status
-        delete,READ core pods
-        READ coordination.k8s.io leases
-        READ apps daemonsets
-        {EVENTS}""",
-    "persistent-volume-binder": f"""
-        create,delete,READ,CHANGE core persistentvolumes
-        CHANGE core persistentvolumes/status persistentvolumeclaims/status
-        READ,CHANGE core persistentvolumeclaims
-        create,delete,READ core pods
-        READ storage.k8s.io storageclasses
-        list,watch core nodes
-        {EVENTS}
-        watch core events""",
-    "pod-garbage-collector": """
-        delete,list,watch core pods
-        READ core nodes
-        CHANGE core pods/status""",
-    "pv-protection-controller": f"""
-        READ,CHANGE core persistentvolumes
-        {EVENTS}""",
-    "pvc-protection-controller": f"""
-        READ,CHANGE core persistentvolumeclaims
-        CHANGE core persistentvolumeclaims/status
-        READ core pods
-        {EVENTS}""",
-    "replicaset-controller": f"""
-        READ,CHANGE apps replicasets
-        CHANGE apps replicasets/status replicasets/finalizers
-        create,delete,READ,CHANGE core pods
-        {EVENTS}""",
-    "replication-controller": f"""
-        READ,CHANGE core replicationcontrollers
-        CHANGE core replicationcontrollers/status replicationcontrollers/finalizers
-        create,delete,READ,CHANGE core pods
-        {EVENTS}""",
-    "resourcequota-controller": f"""
-        list,watch * *
-        CHANGE core resourcequotas/status
-        {EVENTS}""",
-    "root-ca-cert-publisher": f"""
-        create,CHANGE core configmaps
-        {EVENTS}""",
-    "service-account-controller": f"""
-        create core serviceaccounts
-        {EVENTS}""",
-    "service-controller": f"""
-        READ core services
-        CHANGE core services/status
-        list,watch core nodes
-        {EVENTS}""",
-    "statefulset-controller": f"""
-        READ apps statefulsets
-        CHANGE apps statefulsets/status statefulsets/finalizers
-        create,delete,READ,CHANGE core pods
-        update core pods/finalizers
-        create,delete,READ,CHANGE apps controllerrevisions
-        create,delete,READ,CHANGE core persistentvolumeclaims
-        {EVENTS}""",
-    "ttl-after-finished-controller": f"""
-        delete,READ batch jobs
-        {EVENTS}""",
-    "ttl-controller": f"""
-        list,watch,CHANGE core nodes
-        {EVENTS}""",
-}
-"""The rights of each controller, as ClusterRole `system:controller:<name>`.
-
-Each is bound to the controller's service account in kube-system, and to the controller manager, whose own identity all
-controllers share as long as it does not take theirs.
-"""
-
 NAMESPACE_ROLES: dict[tuple[str, str], str] = {
     ("kube-system", "extension-apiserver-authentication-reader"):
         "READ core configmaps : extension-apiserver-authentication",
@@ -381,27 +218,6 @@ NAMESPACE_BINDINGS: dict[tuple[str, str], tuple[str, ...]] = {
 ROLE_OF = {"system::extension-apiserver-authentication-reader": "extension-apiserver-authentication-reader"}
 
 API_GROUP = "rbac.authorization.k8s.io"
-
-
-def rules(text: str) -> list[Object]:
-    """PolicyRules from lines of the form that the module's docstring tells."""
-    return [rule(line) for line in text.strip().splitlines()]
-
-
-def rule(line: str) -> Object:
-    """One PolicyRule; its lists are sorted, as a reader of `kubectl describe` wants them."""
-    what, _, names = line.partition(" : ")
-    verbs, groups, *targets = what.split()
-    result: Object = {"verbs": expand(verbs)}
-    if groups == "url":
-        return result | {"nonResourceURLs": sorted(targets)}
-    result |= {"apiGroups": ["" if group == "core" else group for group in groups.split(",")],
-               "resources": sorted(targets)}
-    return result | ({"resourceNames": names.split()} if names else {})
-
-
-def expand(verbs: str) -> list[str]:
-    return sorted({verb for word in verbs.split(",") for verb in VERBS.get(word, [word])})
 
 
 def objects() -> Iterator[Object]:
