@@ -40,8 +40,9 @@ $(VENV)/installed: requirements.lock pyproject.toml $(wildcard generate/*.py) $(
 	@echo "Installing Timonier and its Python packages in $(VENV)"
 	@test -x $(BIN)/uv || { $(PYTHON) -m venv --clear $(VENV) 2>/dev/null || \
 	    { $(MAKE) --no-print-directory packages && $(PYTHON) -m venv --clear $(VENV); }; $(BIN)/pip install --quiet uv; }
-	$(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip sync --quiet --require-hashes --compile-bytecode --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --editable .
+	$(BIN)/python -m compileall -q src
 	@touch $@
 
 packages:
