@@ -52,6 +52,8 @@ class RuntimeCache:
     pods: dict[str, Entry] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)
     """The pod that a container or sandbox belongs to."""
+    homes: dict[str, str] = field(default_factory=dict)
+    """The sandbox that a container is in."""
     listed: asyncio.Event = field(default_factory=asyncio.Event)
     failing: str = ""
     """Why the last listing failed; empty while it works."""
@@ -72,9 +74,10 @@ class RuntimeCache:
 
     async def relist(self) -> None:
         """Compare with all that the runtime has. Raises RuntimeFailure."""
+        before = list(self.owners)  # what is made while the runtime lists is not gone because it was not listed
         sandboxes, containers = await asyncio.gather(self.runtime.sandboxes(), self.runtime.containers())
         present = {one.id for one in sandboxes} | {one.id for one in containers}
-        for gone in [one for one in self.owners if one not in present]:
+        for gone in [one for one in before if one not in present]:
             self._drop(gone)
         for sandbox in sandboxes:
             if self._differs(sandbox):
@@ -100,10 +103,17 @@ class RuntimeCache:
             self._drop(sandbox_id)
             return
         entry = self.pods.setdefault(uid, Entry())
-        if entry.sandboxes.get(sandbox_id) != status:
+        known = entry.sandboxes.get(sandbox_id)
+        if known and known.sandbox.state is SandboxState.NOT_READY:
+            return  # an answer to an earlier question has come late
+        if known != status:
             entry.sandboxes[sandbox_id] = status
             self.owners[sandbox_id] = uid
             self.changed(uid)
+
+    def made(self, container_id: str, sandbox_id: str, uid: str) -> None:
+        """A container was just made, so that its end is noticed though it should come before anybody looked."""
+        self.owners[container_id], self.homes[container_id] = uid, sandbox_id
 
     async def refresh_container(self, container_id: str, sandbox_id: str, uid: str) -> ContainerState | None:
         """Look a container up; its state, or None where it is gone."""
@@ -113,6 +123,10 @@ class RuntimeCache:
             self._drop(container_id)
             return None
         entry, run = self.pods.setdefault(uid, Entry()), Run(sandbox_id, status)
+        known = entry.runs.get(container_id)
+        if known and known.exited:
+            return known.status.state  # an answer to an earlier question has come late
+        self.homes[container_id] = sandbox_id
         if entry.runs.get(container_id) != run:
             entry.runs[container_id] = run
             self.owners[container_id] = uid
@@ -121,6 +135,7 @@ class RuntimeCache:
 
     def _drop(self, id_: str) -> None:
         uid = self.owners.pop(id_, "")
+        self.homes.pop(id_, None)
         if (entry := self.pods.get(uid)) is None:
             return
         entry.sandboxes.pop(id_, None)
@@ -172,9 +187,9 @@ class RuntimeCache:
                 await self.refresh_sandbox(event.container_id, uid)
                 now = self.pods.get(uid, Entry()).sandboxes.get(event.container_id)
                 lagging = now is not None and now.sandbox.state is SandboxState.READY
-            elif run := entry.runs.get(event.container_id):
-                state = await self.refresh_container(event.container_id, run.sandbox_id, uid)
-                lagging = state is ContainerState.RUNNING
+            elif home := self.homes.get(event.container_id):
+                state = await self.refresh_container(event.container_id, home, uid)
+                lagging = state in (ContainerState.RUNNING, ContainerState.CREATED)
             else:
                 return
             if event.type is not EventType.CONTAINER_EXITED or not lagging or pause is None:

@@ -116,6 +116,7 @@ class ContainerStart:
         except RuntimeFailure as error:
             self._warn("Failed", f"Error: {error.message}")
             raise NotStarted("CreateContainerError", error.message) from error
+        self.context.cache.made(container_id, self.sandbox.sandbox.id, self.pod.metadata.uid)
         self._say("Created", "Container created")
         return container_id
 
