@@ -1,7 +1,7 @@
-"""What the API benches share: a server in a process of its own, its bare peer, and clients that do as little as they can.
+"""What the API benches share: a server as a process, its bare peer, and clients that do as little as they can.
 
-The peer is a raw ASGI application on uvicorn, httptools and uvloop over the same TLS, which sends bytes that it was given
-and does nothing else. Both are measured by the same clients, one after the other.
+The peer is a raw ASGI application on uvicorn, httptools and uvloop over the same TLS, which sends bytes that it was
+given and does nothing else. Both are measured by the same clients, one after the other.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def bare_server(keys: Keys, port: int, body: Path) -> list[str]:
 
 
 class Client(asyncio.Protocol):
-    """One connection that sends a request whenever the last is answered. Understands Content-Length and nothing else."""
+    """One connection that sends a request whenever the last is answered. Understands Content-Length alone."""
 
     def __init__(self, requests: Iterator[bytes], done: Callable[[], None]) -> None:
         self.requests, self.done = requests, done

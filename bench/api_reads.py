@@ -20,10 +20,11 @@ WATCHERS, CHANGES = 100, 200
 
 
 def pod(name: str) -> bytes:
-    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}}, "spec": {
-        "containers": [{"name": "app", "image": "nginx:1.27", "ports": [{"containerPort": 80}],
-                        "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
-                        "env": [{"name": f"VARIABLE_{n}", "value": "x" * 20} for n in range(10)]}]}}).encode()
+    container = {"name": "app", "image": "nginx:1.27", "ports": [{"containerPort": 80}],
+                 "resources": {"requests": {"cpu": "100m", "memory": "64Mi"}},
+                 "env": [{"name": f"VARIABLE_{n}", "value": "x" * 20} for n in range(10)]}
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "web"}},
+                       "spec": {"containers": [container]}}).encode()
 
 
 def measure() -> list[Row]:

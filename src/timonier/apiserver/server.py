@@ -47,8 +47,8 @@ async def run(settings: ApiServerSettings) -> None:
         registry.admission += admission.chain(registry, server.authoriser)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed.run(), name="feed")
-            serving = group.create_task(serve(server.app, sockets, ssl), name="serve")
-            serving.add_done_callback(lambda _: setattr(server, "closing", True))
+            group.create_task(serve(server.app, sockets, ssl), name="serve")
+            group.create_task(tell_the_end(server), name="tell-the-end")
             await feed.ready.wait()
             await make_cluster(server)
             group.create_task(compact_forever(feed, clock, settings.compaction_seconds), name="compact")
@@ -57,6 +57,14 @@ async def run(settings: ApiServerSettings) -> None:
             group.create_task(keep_published(registry, settings, PUBLISH_SECONDS), name="publish")
             process.freeze()
             log.info("api server ready", extra={"port": settings.secure_port, "revision": feed.revision})
+
+
+async def tell_the_end(server: ApiServer) -> None:
+    """Have /readyz say that the server is on its way out, from the moment at which it is told to end."""
+    try:
+        await asyncio.Event().wait()
+    finally:
+        server.closing = True
 
 
 def make_registry(settings: ApiServerSettings, feed: Feed, clock: Clock) -> tuple[Registry, Addresses, Ports]:

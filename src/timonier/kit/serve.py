@@ -4,7 +4,7 @@
 (an `Exchange`): `peer_certificate`, and `take_over()`, by which a stream leaves HTTP behind and gets the connection.
 
 Headers and a body that is sent at once leave in one write, so in one TLS record. What happens on one connection stands
-in `kit.exchange`; here are the listening sockets, the limits that hold for all connections, and the end.
+in `kit.connection` and `kit.exchange`; here are the listening sockets, the sweep, and the end.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from contextlib import suppress
 from pathlib import Path
 from socket import socket
 
-from timonier.kit.exchange import App, Connection, Exchange, Hub, Limits, Taken
+from timonier.kit.connection import Connection, Hub, Limits
+from timonier.kit.exchange import App, Exchange
+from timonier.kit.taken import Taken
 
 __all__ = ["App", "Exchange", "Limits", "Taken", "serve", "server_context"]
 

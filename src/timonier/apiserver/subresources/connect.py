@@ -10,9 +10,9 @@ from timonier.apiserver.admission.contract import CONNECT
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.kubelets import Query, kubelets_of
 from timonier.apiserver.request import Object, Request
-from timonier.kit.exchange import Taken
 from timonier.kit.streaming.relay import relay
 from timonier.kit.streaming.switching import switching
+from timonier.kit.taken import Taken
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer

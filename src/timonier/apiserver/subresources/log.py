@@ -15,9 +15,9 @@ from timonier.apiserver.documents import Answer
 from timonier.apiserver.kubelets import Query, error_of, kubelets_of
 from timonier.apiserver.request import Request
 from timonier.apiserver.subresources.connect import POD, container_of, node_of
-from timonier.kit.exchange import Taken
 from timonier.kit.http import HttpError, Stream
 from timonier.kit.streaming.chunked import ChunkedAnswer
+from timonier.kit.taken import Taken
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer

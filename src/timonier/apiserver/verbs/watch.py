@@ -25,7 +25,7 @@ from timonier.apiserver.conversion import from_storage, is_view
 from timonier.apiserver.listing import ListOptions, Selection, options_of
 from timonier.apiserver.negotiate import PLAIN, YAML, Accepted, accepted
 from timonier.apiserver.request import Object, Request
-from timonier.kit.exchange import Taken
+from timonier.kit.taken import Taken
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 from timonier.kit.clock import Seconds
-from timonier.kit.exchange import keep_alive
+from timonier.kit.taken import keep_alive
 
 log = logging.getLogger(__name__)
 
