@@ -125,7 +125,7 @@ def test_a_runtime_that_says_nothing_of_the_end_is_a_failure_not_a_success():
     world._take(world.session.from_runtime(b""))
     assert world.over
     assert json.loads(world.received[ERROR])["status"] == "Failure"
-    assert world.others == [Close(1011)]
+    assert world.others == [Close(1000)]
 
 
 def test_a_runtime_that_breaks_the_protocol_is_a_failure():

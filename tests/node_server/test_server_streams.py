@@ -108,7 +108,7 @@ async def test_a_runtime_that_dies_in_the_middle_is_a_failure():
         await asyncio.wait_for(client.finish(), 5)
         assert client.output[1] == b"so far"
         assert client.status["status"] == "Failure"
-        assert client.closed == Close(1011)
+        assert client.closed == Close(1000)
 
 
 async def test_a_client_that_vanishes_ends_the_runtimes_session():

@@ -18,7 +18,7 @@ ACCEPT_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 CONTROL_LIMIT = 125
 """Bytes that a control frame may carry."""
 
-NORMAL, GOING_AWAY, PROTOCOL_ERROR, INTERNAL_ERROR = 1000, 1001, 1002, 1011
+NORMAL, PROTOCOL_ERROR = 1000, 1002
 NO_CODE = 1005
 """What is reported for a close frame without a code; never sent."""
 

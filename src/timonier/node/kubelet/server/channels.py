@@ -145,12 +145,15 @@ class Channels:
         return self._message(channel, payload)
 
     def _farewell(self, otherwise: str) -> bytes:
-        """The close frame, after a Status for the client where it has got none: silence would mean success."""
+        """The close frame, after a Status for the client where it has got none: silence would mean success.
+
+        A normal one, since clients that get another show its code instead of the Status.
+        """
         if self._told:
             return self._socket.close()
         status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "reason": "InternalError",
                   "message": f"Internal error occurred: {otherwise}", "code": 500}
-        return self._message(ERROR, json.dumps(status).encode()) + self._socket.close(websocket.INTERNAL_ERROR)
+        return self._message(ERROR, json.dumps(status).encode()) + self._socket.close()
 
     def _message(self, channel: int, payload: bytes = b"") -> bytes:
         return self._socket.message(bytes((channel,)) + payload)
