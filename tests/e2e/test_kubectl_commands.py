@@ -147,7 +147,7 @@ def test_scale_and_set_image_and_roll_back(k: Bench) -> None:
 def test_label_annotate_and_wait(k: Bench) -> None:
     assert "labeled" in k("label", "deployment", "web", "colour=green")
     assert k("get", "deployments", "-l", "colour=green", "-o", "name").strip() == "deployment.apps/web"
-    assert "annotated" in k("annotate", "deployment", "web", "note=hello", "--overwrite")
+    assert "annotate" in k("annotate", "deployment", "web", "note=hello", "--overwrite")
     assert "condition met" in k("wait", "deployment/web", "--for=condition=Available", "--timeout=30s")
     k("label", "deployment", "web", "colour-")
 
