@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from timonier.api.errors import AlreadyExists
+from timonier.api.errors import NotFound
 from timonier.api.types import core_v1, meta_v1, rbac_v1
 from timonier.client.client import Client
 from timonier.cluster import api
@@ -36,11 +36,14 @@ class InstallAddons:
 
 
 async def create(client: Client, obj: core_v1.Service | rbac_v1.ClusterRoleBinding) -> None:
-    """Create an object unless it is there; what a user made of it since is theirs."""
+    """Create an object unless it is there; what a user made of it since is theirs.
+
+    Looks first: creating a Service again is refused for its address, before its name.
+    """
     try:
+        await client.get(type(obj), obj.metadata.name, obj.metadata.namespace)
+    except NotFound:
         await client.create(obj)
-    except AlreadyExists:
-        return
 
 
 def dns_service(spec: ClusterSpec) -> core_v1.Service:

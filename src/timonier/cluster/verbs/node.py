@@ -15,14 +15,23 @@ from timonier.cluster.spec import ClusterError, ClusterSpec, NodeSpec
 from timonier.cluster.steps import START, Context, processes
 from timonier.cluster.verbs.common import existing, name_argument, say, step
 
+ACTIONS = {
+    "list": "list the cluster's nodes with their addresses",
+    "stop": "end all that runs on a node at once, as if its machine were switched off",
+    "start": "start a node that was stopped",
+    "delete": "take the last node out of the cluster",
+}
 LIMIT = 10.0
 """Seconds that the API server has to answer."""
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", choices=("list", "stop", "start", "delete"), help="what to do")
-    parser.add_argument("node", nargs="?", help="the node's name")
-    name_argument(parser)
+    actions = parser.add_subparsers(dest="action", metavar="|".join(ACTIONS), required=True)
+    for action, summary in ACTIONS.items():
+        own = actions.add_parser(action, help=summary, description=summary)
+        name_argument(own)
+        if action != "list":
+            own.add_argument("node", help="the node's name")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -41,7 +50,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def find(spec: ClusterSpec, name: str | None) -> NodeSpec:
+def find(spec: ClusterSpec, name: str) -> NodeSpec:
     for node in spec.all_nodes:
         if node.name == name:
             return node
