@@ -412,6 +412,7 @@ async def test_pod_deleted_while_no_kubelet_ran_is_removed_by_the_next(node: Nod
     assert node.runtime.records == {}
     assert node.runtime.boxes == {}
     assert not (node.folder / "kubelet/pods" / pod.metadata.uid).exists()
+    assert not list((node.folder / "logs").iterdir())
 
 
 async def test_statuses_arrive_once_the_api_server_is_back(node: NodeBench) -> None:

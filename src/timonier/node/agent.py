@@ -110,7 +110,7 @@ class Agent:
         """The kubelet as its own API sees it."""
         return Host(node_name=self.settings.node_name, runtime=self.runtime, pods=self.kubelet.list_pods,
                     configuration=self.configuration, unhealthy=self.kubelet.unhealthy,
-                    log_dir=Path("/var/log"), clock=self.clock)
+                    metrics=self.kubelet.metrics, log_dir=Path("/var/log"), clock=self.clock)
 
     def configuration(self) -> Mapping[str, Any]:
         return {name: str(value) if isinstance(value, Path) else value

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from timonier.api.types import core_v1
 from timonier.kit.clock import Seconds
@@ -117,7 +119,7 @@ class Pods:
         """Remove from time to time what belongs to no pod: the pod was deleted while no kubelet ran."""
         while True:
             context = self.context
-            known = {*context.cache.pods, *context.volumes.existing(), *context.cgroups.existing()}
+            known = {*context.cache.pods, *context.volumes.existing(), *context.cgroups.existing(), *self._logs()}
             for uid in known - set(self.workers):
                 try:
                     await self._remove_orphan(uid)
@@ -130,6 +132,13 @@ class Pods:
         log.info("removing orphaned pod", extra={"pod_uid": uid, "containers": len(observed.running)})
         await together([self.context.runtime.stop_container(run.id, grace) for run, grace in graces(observed)])
         await remove_traces(self.context, uid, observed)
+        if directory := self._logs().get(uid):
+            await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+    def _logs(self) -> dict[str, Path]:
+        """The pods' log directories, by uid."""
+        folder = self.context.settings.pod_logs_dir
+        return {path.name.rpartition("_")[2]: path for path in folder.iterdir()} if folder.is_dir() else {}
 
 
 def graces(observed: Observed) -> Iterable[tuple[Run, Seconds]]:
