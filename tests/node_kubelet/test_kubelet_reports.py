@@ -169,6 +169,8 @@ def affinity(**requirement: Any) -> dict[str, Any]:
     pytest.param(affinity(key="gone", operator="DoesNotExist"), None, id="absent"),
     pytest.param({"securityContext": {"sysctls": [{"name": "kernel.msgmax", "value": "1"}]}}, "SysctlForbidden",
                  id="unsafe-sysctl"),
+    pytest.param({"securityContext": {"supplementalGroupsPolicy": "Strict"}}, "SupplementalGroupsPolicyNotSupported",
+                 id="strict-groups"),
     pytest.param({"os": {"name": "windows"}}, "PodOSNotSupported", id="other-os"),
 ])
 def test_admission(spec: dict[str, Any], reason: str | None) -> None:

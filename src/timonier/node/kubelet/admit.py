@@ -33,6 +33,9 @@ def admit(pod: core_v1.Pod, others: Iterable[core_v1.Pod], node: core_v1.Node, m
     for sysctl in context.sysctls:
         if sysctl.name.replace("/", ".") not in SAFE_SYSCTLS:
             return rejected("SysctlForbidden", f'forbidden sysctl: "{sysctl.name}" not allowlisted')
+    if context.supplementalGroupsPolicy == "Strict":
+        return rejected("SupplementalGroupsPolicyNotSupported",
+                        "SupplementalGroupsPolicy=Strict is not supported in this node")
     if len(others) >= max_pods:
         return lacking("pods", 1, len(others), max_pods)
     return lacking_resource(pod, others, node.status.allocatable)

@@ -177,6 +177,9 @@ class Volumes:
     def _mount(self, pod: core_v1.Pod, container: core_v1.Container, volume: core_v1.Volume,
                wanted: core_v1.VolumeMount, index: int, environment: Mapping[str, str]) -> Mount:
         source = self.path(pod.metadata.uid, volume)
+        if wanted.recursiveReadOnly == "Enabled":
+            raise ConfigError(f'failed to resolve recursive read-only mode: volume "{wanted.name}" requested recursive '
+                              "read-only mode, but it is not supported by the runtime")
         path = wanted.subPath
         if wanted.subPathExpr:
             if missing := unknown(wanted.subPathExpr, environment):
