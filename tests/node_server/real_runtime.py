@@ -14,6 +14,8 @@ from timonier.cluster.containerd import PAUSE_IMAGE, cni_plugins, pause_archive
 from timonier.cluster.images.archive import archive
 from timonier.cluster.images.busybox import busybox
 
+CGROUPS, CGROUP = Path("/sys/fs/cgroup"), "strm-tests"
+"""Where the tests' pods are counted."""
 IMAGE = "docker.io/library/strm-busybox:1"
 
 CONFIG = """\
@@ -84,7 +86,7 @@ def load(folder: Path) -> None:
 
 
 def tidy(folder: Path) -> None:
-    """End the shims that are left and unmount what they had."""
+    """End the shims that are left, and remove what they had mounted and counted."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if f"-address\0{folder}/containerd.sock" in (process / "cmdline").read_text():
@@ -93,3 +95,7 @@ def tidy(folder: Path) -> None:
         mountpoint = line.split()[1]
         if mountpoint.startswith(f"{folder}/"):
             subprocess.run(["umount", "-l", mountpoint], check=False, capture_output=True, timeout=20)
+    for group in (*CGROUPS.glob(f"*/{CGROUP}"), CGROUPS / CGROUP):
+        for inner, _, _ in os.walk(group, topdown=False):
+            with contextlib.suppress(OSError):
+                Path(inner).rmdir()
