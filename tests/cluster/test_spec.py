@@ -1,3 +1,5 @@
+import threading
+
 import pytest
 
 from timonier.cluster import spec as specs
@@ -57,3 +59,26 @@ def test_a_cluster_has_a_sensible_number_of_nodes(nodes):
 def test_service_addresses_are_those_that_kubernetes_users_know():
     assert ClusterSpec().service_gateway == "10.96.0.1"
     assert ClusterSpec().dns_address == "10.96.0.10"
+
+
+def test_choosing_an_index_leaves_no_folder_where_nothing_was_saved():
+    with specs.exclusive():
+        assert specs.free_index() == 0
+    assert not specs.STATE.exists()
+
+
+def test_two_commands_do_not_choose_the_same_index():
+    chosen = []
+
+    def choose(name):
+        with specs.exclusive():
+            spec = ClusterSpec(name, index=specs.free_index())
+            spec.save()
+            chosen.append(spec.index)
+
+    threads = [threading.Thread(target=choose, args=(f"c{number}",)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert sorted(chosen) == list(range(8))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import ipaddress
 import json
+import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,6 +171,20 @@ def known() -> list[ClusterSpec]:
         return []
     specs = (load(folder.name) for folder in sorted(STATE.iterdir()) if NAME.fullmatch(folder.name))
     return [spec for spec in specs if spec is not None]
+
+
+@contextlib.contextmanager
+def exclusive() -> Iterator[None]:
+    """Keep other commands from choosing an index meanwhile. Leaves no folder where nothing was saved."""
+    STATE.mkdir(parents=True, exist_ok=True)
+    folder = os.open(STATE, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+        with contextlib.suppress(OSError):
+            STATE.rmdir()
 
 
 def free_index() -> int:

@@ -8,6 +8,7 @@ One process, no threads, no event loop: it waits in poll(2) on a pidfd a child.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -183,6 +184,12 @@ def run(name: str) -> None:
     spec = read(name)
     pids = spec.run / "pids"
     pids.mkdir(parents=True, exist_ok=True)
+    lock = os.open(pids, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        log.info("another supervisor looks after this cluster already", extra={"cluster": name})
+        return
     cgroups.join(f"{spec.cgroup}/system")
     supervisor = Supervisor(name, pids)
     wake, asked = signals(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

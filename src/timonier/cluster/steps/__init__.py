@@ -21,9 +21,13 @@ from timonier.cluster.steps import (
 )
 from timonier.cluster.steps.step import Context, Step
 
-START: Sequence[Step] = (
+RESERVE: Sequence[Step] = (
     check_host.CheckHost(),
     remember.RememberSpec(),
+)
+"""Until the cluster has its index, its port and its folders: quick, and never two at a time on one machine."""
+
+BUILD: Sequence[Step] = (
     certificates.MakeCertificates(),
     network.MakeNetwork(),
     processes.StartProcesses(),
@@ -35,4 +39,6 @@ START: Sequence[Step] = (
     ready.WaitForDns(),
 )
 
-__all__ = ["START", "Context", "Step"]
+START: Sequence[Step] = (*RESERVE, *BUILD)
+
+__all__ = ["BUILD", "RESERVE", "START", "Context", "Step"]

@@ -20,8 +20,7 @@ class CheckHost:
     title = "Checking the machine"
 
     def do(self, context: Context) -> None:
-        if os.geteuid() != 0:
-            raise ClusterError("clusters are made of namespaces and mounts, which need root; run this with sudo")
+        check_root()
         if packages := missing_packages():
             raise ClusterError(f"missing on this machine: {', '.join(packages)}; install with:\n"
                                f"  apt-get install --no-install-recommends {' '.join(packages)}")
@@ -29,8 +28,12 @@ class CheckHost:
             check_port(context.spec)
 
     def undo(self, context: Context) -> None:
-        if os.geteuid() != 0:
-            raise ClusterError("deleting a cluster needs root; run this with sudo")
+        check_root()
+
+
+def check_root() -> None:
+    if os.geteuid() != 0:
+        raise ClusterError("clusters are made of namespaces and mounts, which need root; run this with sudo")
 
 
 def missing_packages() -> list[str]:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import time
+from collections.abc import Sequence
+from functools import partial
 
-from timonier.cluster.spec import ClusterError, ClusterSpec, free_index, load
-from timonier.cluster.steps import START, Context
+from timonier.cluster.spec import ClusterError, ClusterSpec, exclusive, free_index, load
+from timonier.cluster.steps import BUILD, RESERVE, Context, Step
+from timonier.cluster.steps.check_host import check_root
 from timonier.cluster.verbs.common import name_argument, say, step
 
 FIRST_PORT = 6443
@@ -27,12 +30,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     begin = time.monotonic()
-    context = Context(wanted(args), timeout=args.timeout)
-    say(f'Starting cluster "{context.spec.name}" with {count(context.spec.nodes)}')
-    for each in START:
-        step(each.title, lambda each=each: each.do(context))  # type: ignore[misc]
+    check_root()
+    with exclusive():
+        context = Context(wanted(args), timeout=args.timeout)
+        say(f'Starting cluster "{context.spec.name}" with {count(context.spec.nodes)}')
+        do(RESERVE, context)
+    do(BUILD, context)
     say(f"Ready after {time.monotonic() - begin:.2f} s. " + " ".join(context.notes))
     return 0
+
+
+def do(steps: Sequence[Step], context: Context) -> None:
+    for each in steps:
+        step(each.title, partial(each.do, context))
 
 
 def wanted(args: argparse.Namespace) -> ClusterSpec:
