@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import shutil
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -22,7 +25,7 @@ from timonier.cluster.images.archive import archive
 from timonier.cluster.images.web import PORT, web
 from timonier.cluster.spec import ClusterSpec
 from timonier.cluster.steps.ready import running_nodes
-from timonier.cluster.verbs.common import existing, name_argument, say, step
+from timonier.cluster.verbs.common import DEFAULT, existing, name_argument, say, step
 from timonier.kit.http import Connections, HttpError
 
 T = TypeVar("T")
@@ -171,14 +174,24 @@ def report(spec: ClusterSpec, traffic: Traffic, lost: str) -> None:
         say(f"  {count:5}  {text}")
     for text, count in Counter(traffic.failures).most_common(3):
         say(f"  {count:5}  failed: {text}")
+    us = this_program()
     say(f"""
 The cluster is still running. Try:
-  timonier kubectl get pods -o wide
+  {us} kubectl get pods -o wide
   curl {traffic.url}
-  timonier kubectl scale deployment {APP} --replicas 5
-  timonier kubectl set image deployment/{APP} {APP}=timonier.local/web:v2 && \\
-    timonier kubectl rollout status deployment/{APP}
-  timonier kubectl rollout undo deployment/{APP}
-  timonier kubectl logs -l app={APP}
-  timonier status
-  timonier delete{"" if spec.name == "timonier" else f" --name {spec.name}"}""")
+  {us} kubectl scale deployment {APP} --replicas 5
+  {us} kubectl set image deployment/{APP} {APP}=timonier.local/web:v2
+  {us} kubectl rollout status deployment/{APP}
+  {us} kubectl rollout undo deployment/{APP}
+  {us} kubectl logs -l app={APP}
+  {us} status{named(spec)}
+  {us} delete{named(spec)}""")
+
+
+def this_program() -> str:
+    """How the person who reads this can call us: by name where that is on the PATH, else by a path from here."""
+    return "timonier" if shutil.which("timonier") else os.path.relpath(sys.argv[0])
+
+
+def named(spec: ClusterSpec) -> str:
+    return "" if spec.name == DEFAULT else f" --name {spec.name}"
