@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any
 
 from timonier.api.schema import Schema, definition, definitions
+from timonier.api.schema.walk import holders, reach
 
 CORE, APPS, NETWORKING = "io.k8s.api.core.v1.", "io.k8s.api.apps.v1.", "io.k8s.api.networking.v1."
 
@@ -57,7 +58,7 @@ def filler_of(name: str) -> Filler | None:
     zeros = [(field, zero) for field, child in node.get("properties", {}).items()
              if (zero := zero_of(name, field, child, node))]
     below = [(field, descend) for field, child in node.get("properties", {}).items()
-             if (descend := descender(child))]
+             if (descend := reach(child, fill, needing()))]
 
     former, present = FORMER_NAMES.get(name, ("", ""))
 
@@ -90,37 +91,8 @@ def zero_of(name: str, field: str, child: Schema, owner: Schema) -> Callable[[],
     return None
 
 
-def descender(node: Schema) -> Filler | None:
-    """How to fill what lies in a field: an object, or the objects in a list or map."""
-    if "$ref" in node:
-        name = node["$ref"]
-        return (lambda value: fill(value, name)) if name in needing() else None
-    inner = node.get("items") or node.get("additionalProperties")
-    below = descender(inner) if inner else None
-    if not below:
-        return None
-
-    def descend(values: Any) -> None:
-        for value in values if isinstance(values, list) else values.values():
-            below(value)
-    return descend
-
-
 @cache
 def needing() -> frozenset[str]:
-    """The definitions that need filling: a fixed point, since definitions contain one another and themselves."""
-    needed = {name for name, node in definitions().items()
-              if any(zero_of(name, field, child, node) for field, child in node.get("properties", {}).items())}
-    uses = {name: set(references(node)) for name, node in definitions().items()}
-    while more := {name for name, used in uses.items() if name not in needed and used & needed}:
-        needed |= more
-    return frozenset(needed)
-
-
-def references(node: Schema) -> list[str]:
-    """Every definition that a node mentions."""
-    if "$ref" in node:
-        return [node["$ref"]]
-    children = [*node.get("properties", {}).values(), *(node[key] for key in ("items", "additionalProperties")
-                                                        if key in node)]
-    return [name for child in children for name in references(child)]
+    """The definitions that need filling, or hold one that does."""
+    return holders(name for name, node in definitions().items()
+                   if any(zero_of(name, field, child, node) for field, child in node.get("properties", {}).items()))

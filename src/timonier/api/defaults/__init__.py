@@ -19,7 +19,8 @@ from timonier.api.defaults.pods import PODS
 from timonier.api.defaults.workloads import WORKLOADS
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
-from timonier.api.schema import Schema, definition, definitions
+from timonier.api.schema import definition
+from timonier.api.schema.walk import holders, reach
 
 Defaulter = Callable[[dict[str, Any]], None]
 
@@ -28,10 +29,10 @@ FUNCTIONS: dict[str, Defaulter] = PODS | WORKLOADS | OTHERS
 
 def default(kind: Kind, obj: dict[str, Any]) -> None:
     """Write the defaults into an object of that kind, in place. It has been through `api.check`."""
-    default_as(kind.definition, obj)
+    default_as(obj, kind.definition)
 
 
-def default_as(name: str, obj: dict[str, Any]) -> None:
+def default_as(obj: dict[str, Any], name: str) -> None:
     """The same by name of the definition, for what is no kind."""
     defaulter = defaulter_of(name)
     if defaulter:
@@ -47,7 +48,7 @@ def defaulter_of(name: str) -> Defaulter | None:
     scalars = [(field, value) for field, value in CONSTANTS.get(name, {}).items() if not isinstance(value, dict | list)]
     objects = [(field, value) for field, value in CONSTANTS.get(name, {}).items() if isinstance(value, dict | list)]
     below = [(field, descend) for field, child in definition(name).get("properties", {}).items()
-             if (descend := descender(child))]
+             if (descend := reach(child, default_as, having()))]
 
     def defaulter(obj: dict[str, Any]) -> None:
         if own:
@@ -66,35 +67,7 @@ def defaulter_of(name: str) -> Defaulter | None:
     return defaulter
 
 
-def descender(node: Schema) -> Callable[[Any], None] | None:
-    """How to reach the defaults within a field: in an object, or in the objects of a list or map."""
-    if "$ref" in node:
-        name = node["$ref"]
-        return (lambda obj: default_as(name, obj)) if name in having() else None
-    inner = node.get("items") or node.get("additionalProperties")
-    below = descender(inner) if inner else None
-    if not below:
-        return None
-
-    def descend(values: Any) -> None:
-        for value in values if isinstance(values, list) else values.values():
-            below(value)
-    return descend
-
-
 @cache
 def having() -> frozenset[str]:
     """The definitions in which there is anything to default, directly or below."""
-    found = set(FUNCTIONS) | set(CONSTANTS)
-    uses = {name: set(references(node)) for name, node in definitions().items()}
-    while more := {name for name, used in uses.items() if name not in found and used & found}:
-        found |= more
-    return frozenset(found)
-
-
-def references(node: Schema) -> list[str]:
-    if "$ref" in node:
-        return [node["$ref"]]
-    children = [*node.get("properties", {}).values(), *(node[key] for key in ("items", "additionalProperties")
-                                                        if key in node)]
-    return [name for child in children for name in references(child)]
+    return holders([*FUNCTIONS, *CONSTANTS])

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable
 
 from timonier.api.schema import Docs, Schema, definition, definitions
+from timonier.api.schema.walk import references
 
 V2, V3 = "#/definitions/", "#/components/schemas/"
 INT_OR_STRING = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
@@ -71,14 +71,3 @@ def closure(names: Iterable[str]) -> list[str]:
             found.add(name)
             ahead += references(definition(name))
     return sorted(found)
-
-
-def references(node: Any) -> Iterator[str]:
-    """The definitions that a node refers to. A property may itself be named `$ref`: only its value is a node."""
-    if "$ref" in node:
-        yield node["$ref"]
-    for child in (node.get("properties") or {}).values():
-        yield from references(child)
-    for part in ("items", "additionalProperties"):
-        if part in node:
-            yield from references(node[part])

@@ -5,7 +5,6 @@ Source: API reference, "Read log of the specified Pod"; PodLogOptions.
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from timonier.apiserver.kubelets import Query, error_of, kubelets_of
 from timonier.apiserver.request import Request
 from timonier.apiserver.subresources.connect import POD, container_of, node_of
 from timonier.kit.http import HttpError, Stream
-from timonier.kit.streaming.chunked import ChunkedAnswer
+from timonier.kit.streaming.chunked import send
 from timonier.kit.taken import Taken
 
 if TYPE_CHECKING:
@@ -48,24 +47,10 @@ async def serve(server: ApiServer, request: Request) -> Answer | None:
 
 async def pass_on(taken: Taken, stream: Stream, headers: dict[str, str], status: int = 200) -> None:
     """Copy an answer's body until it ends or the client goes away; one that breaks off breaks off for the client."""
-
-    async def copy() -> None:
-        answer = ChunkedAnswer(taken)
-        await answer.begin(status, headers)
-        async for piece in stream:
-            await answer.write(piece)
-        answer.end()
-
-    copying = asyncio.ensure_future(copy())
     try:
-        await asyncio.wait({copying, taken.ended}, return_when=asyncio.FIRST_COMPLETED)
-        if copying.done():
-            copying.result()
+        await send(taken, stream, headers, status)
     except HttpError:
         taken.abort()
-    finally:
-        copying.cancel()
-        await asyncio.gather(copying, return_exceptions=True)
 
 
 def checked(request: Request) -> Query:

@@ -6,10 +6,12 @@ written: `Taken.ended` says so, which ASGI does not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import AsyncIterable, Mapping
 from http import HTTPStatus
 
 from timonier.kit.streaming.relay import Duplex
+from timonier.kit.taken import Taken
 
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
@@ -43,3 +45,23 @@ class ChunkedAnswer:
         """The answer is complete; without this, the client sees it broken off."""
         self._connection.write(b"0\r\n\r\n")
         self._connection.close()
+
+
+async def send(taken: Taken, pieces: AsyncIterable[bytes], headers: Mapping[str, str], status: int = 200) -> None:
+    """Send the pieces as they come, until they end or the client goes away. What the pieces raise is raised."""
+
+    async def copy() -> None:
+        answer = ChunkedAnswer(taken)
+        await answer.begin(status, headers)
+        async for piece in pieces:
+            await answer.write(piece)
+        answer.end()
+
+    copying = asyncio.ensure_future(copy())
+    try:
+        await asyncio.wait({copying, taken.ended}, return_when=asyncio.FIRST_COMPLETED)
+        if copying.done():
+            copying.result()
+    finally:
+        copying.cancel()
+        await asyncio.gather(copying, return_exceptions=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 from timonier.api import times
 from timonier.api.types import core_v1
 from timonier.kit.clock import Time
-from timonier.kit.serve import Taken
-from timonier.kit.streaming.chunked import ChunkedAnswer
+from timonier.kit.streaming.chunked import send
 from timonier.node.cri.contract import ContainerState, NotInRuntime, RuntimeFailure
 from timonier.node.kubelet.logs.lines import STREAMS, LogOptions
 from timonier.node.kubelet.logs.read import read_log
@@ -44,27 +42,7 @@ async def container_logs(call: Call, host: Host, namespace: str, name: str, cont
     path = Path(status.log_path)
     if not await asyncio.to_thread(path.is_file):
         raise Refused(400, f'failed to open log file "{path}": no such file or directory')
-    await send(call.take_over(), read_log(path, options, running, host.clock))
-
-
-async def send(taken: Taken, pieces: AsyncIterator[bytes]) -> None:
-    """Send the pieces as they come, until they end or the client goes away."""
-
-    async def copy() -> None:
-        answer = ChunkedAnswer(taken)
-        await answer.begin(200, {"Content-Type": TEXT})
-        async for piece in pieces:
-            await answer.write(piece)
-        answer.end()
-
-    copying = asyncio.ensure_future(copy())
-    try:
-        await asyncio.wait({copying, taken.ended}, return_when=asyncio.FIRST_COMPLETED)
-        if copying.done():
-            copying.result()
-    finally:
-        copying.cancel()
-        await asyncio.gather(copying, return_exceptions=True)
+    await send(call.take_over(), read_log(path, options, running, host.clock), {"Content-Type": TEXT})
 
 
 def logged_container(pod: core_v1.Pod, container: str, *, previous: bool) -> str:
