@@ -32,13 +32,19 @@ class Done:
         return self.out + self.err
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 @dataclass
 class RealCluster:
     """A cluster by name, with a kubeconfig that no other test sees."""
 
     name: str
     kubeconfig: Path
-    port: int = field(default_factory=lambda: free_port())
+    port: int = field(default_factory=free_port)
     env: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,12 +81,6 @@ class RealCluster:
             yield name
         finally:
             self.kubectl("delete", "namespace", name, "--timeout=90s", timeout=100)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def run(command: list[str], *, env: dict[str, str], stdin: str = "", timeout: float, check: bool) -> Done:
