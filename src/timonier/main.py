@@ -87,6 +87,9 @@ def run_verb(name: str, arguments: Sequence[str]) -> int:
             module.arguments(own)
         elif name not in VERBS:
             commands.add_parser(verb, help=summary(import_module(path)))
+    if not arguments:
+        parser.print_help()
+        return 0
     args = parser.parse_args(arguments)
     try:
         return int(chosen[args.verb].run(args))

@@ -57,9 +57,7 @@ class ClusterSpec:
     """Names of nodes that were stopped on purpose, and stay so until they are started."""
 
     def __post_init__(self) -> None:
-        if not NAME.fullmatch(self.name):
-            raise ClusterError(f"cluster name {self.name!r} must be 1 to 30 lower-case letters, digits or dashes, "
-                               "and begin and end with a letter or digit")
+        check_name(self.name)
         if not 1 <= self.nodes <= MAX_NODES:
             raise ClusterError(f"--nodes {self.nodes}: a cluster has 1 to {MAX_NODES} nodes")
         if not 1 <= self.api_port <= 65535:
@@ -150,10 +148,16 @@ class ClusterSpec:
         draft.replace(self.state / "cluster.json")
 
 
+def check_name(name: str) -> None:
+    """Raises ClusterError where a cluster cannot be called that."""
+    if not NAME.fullmatch(name):
+        raise ClusterError(f"cluster name {name!r} must be 1 to 30 lower-case letters, digits or dashes, "
+                           "and begin and end with a letter or digit")
+
+
 def load(name: str) -> ClusterSpec | None:
     """The cluster of that name, or None where there is none. Raises ClusterError where its file is damaged."""
-    if not NAME.fullmatch(name):
-        raise ClusterError(f"{name!r} is not a cluster name")
+    check_name(name)
     file = STATE / name / "cluster.json"
     try:
         fields = json.loads(file.read_text())
