@@ -41,6 +41,13 @@ def test_only_what_differs_is_sent() -> None:
                                     "conditions": [{"type": "Ready", "status": "True"}]}
 
 
+def test_a_condition_that_holds_again_loses_its_reason() -> None:
+    old = status(conditions=[{"type": "Ready", "status": "False", "reason": "ContainersNotReady", "message": "[c]"}])
+    new = status(conditions=[{"type": "Ready", "status": "True"}])
+    assert difference(old, new) == {"conditions": [{"type": "Ready", "status": "True", "reason": None,
+                                                    "message": None}]}
+
+
 def test_conditions_of_others_are_never_written_back() -> None:
     old = status(conditions=[{"type": "example.com/lb", "status": "True"}])
     new = status(conditions=[{"type": "example.com/lb", "status": "False"}])

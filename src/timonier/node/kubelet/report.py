@@ -37,7 +37,7 @@ def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]
             continue
         if name == "conditions":
             known = {one["type"]: one for one in before.get(name, [])}
-            if fresh := [one for one in after.get(name, [])
+            if fresh := [dict.fromkeys(known.get(one["type"], ())) | one for one in after.get(name, [])
                          if one["type"] in CONDITIONS and known.get(one["type"]) != one]:
                 patch[name] = fresh
         elif name in REPLACED and before.get(name):
