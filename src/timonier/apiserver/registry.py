@@ -223,7 +223,8 @@ class Registry:
         async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
             refuse_invalid(stored, obj, old, subresource)
             await self._validate(attributes, obj, old)
-            metadata.count_change(stored, obj, old)
+            if subresource != "binding":  # on which node a pod is, is found out, not wanted
+                metadata.count_change(stored, obj, old)
             obj = finished(stored, obj)
             if obj == old:
                 return from_storage(kind, old)

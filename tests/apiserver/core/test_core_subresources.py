@@ -42,6 +42,7 @@ async def test_a_pod_is_bound_once(cluster: Cluster) -> None:
     bound = (await cluster.get(f"{PODS}/web")).json
     assert bound["spec"]["nodeName"] == "n1"
     assert bound["metadata"]["annotations"] == {"why": "room"}
+    assert bound["metadata"]["generation"] == 1, "a place is not a change of what is wanted"
     assert [(c["type"], c["status"]) for c in bound["status"]["conditions"]] == [("PodScheduled", "True")]
     again = await cluster.post(f"{PODS}/web/binding", binding | {"target": {"name": "n2"}})
     assert (again.code, again.message) == (
