@@ -18,6 +18,8 @@ from timonier.cluster.spec import load
 SETTLE, WATCHED = 20.0, 60.0
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 1024 * 1024
+ROLE = " -m timonier "
+"""What stands in the command line of every process of ours, and of no other."""
 
 
 def measure() -> list[Row]:
@@ -32,7 +34,7 @@ def measure() -> list[Row]:
         seconds = time.monotonic() - begin
         after = {pid: cpu(pid) for pid in before}
         memory = {pid: (name(pid), resident(pid), proportional(pid)) for pid in after}
-    ours = [pid for pid, (program, _, _) in memory.items() if "timonier" in program]
+    ours = [pid for pid, (program, _, _) in memory.items() if ROLE in program]
     others = [pid for pid in memory if pid not in ours]
     rows = [Row("resident memory, all our processes", sum(memory[pid][1] for pid in ours) / MIB,
                 sum(memory[pid][1] for pid in others) / MIB, "MiB", "containerd"),
@@ -40,7 +42,7 @@ def measure() -> list[Row]:
                 sum(memory[pid][2] for pid in others) / MIB, "MiB", "containerd"),
             Row("CPU, all our processes", 100 * sum(after[p] - before[p] for p in ours) / seconds,
                 100 * sum(after[p] - before[p] for p in others) / seconds, "% of a core", "containerd")]
-    rows += [Row(f"  {memory[pid][0].split('timonier ', 1)[-1].split()[0]}", memory[pid][1] / MIB, None, "MiB",
+    rows += [Row(f"  {memory[pid][0].partition(ROLE)[2].split()[0]}", memory[pid][1] / MIB, None, "MiB",
                  note=f"{100 * (after[pid] - before[pid]) / seconds:.2f} % of a core") for pid in sorted(ours)]
     return rows
 

@@ -18,7 +18,8 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One figure. `ratio` is ours over the floor or peer; the unit says whether more is better: `/s` or `ms`."""
+    """One figure. `ratio` is ours over the floor or peer. Of what is counted by time (`/s`) more is better, of all
+    else (`ms`, `s`, `MiB`, `% of a core`) less."""
 
     name: str
     ours: float
