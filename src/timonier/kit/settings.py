@@ -13,17 +13,20 @@ import inspect
 import itertools
 import textwrap
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 T = TypeVar("T")
 
+HELP = frozenset({"-h", "--help"})
+"""Only these need the fields' docstrings, for which the sources are parsed."""
+
 
 def parse(settings: type[T], arguments: Sequence[str], *, program: str) -> T:
     """The settings that a command line gives; exits with 2 and a message where it gives none that are valid."""
     parser = argparse.ArgumentParser(prog=program, description=inspect.getdoc(settings), allow_abbrev=False)
-    add_flags(parser, settings)
+    add_flags(parser, settings, field_docs(settings) if HELP & {*arguments} else {})
     chosen = vars(parser.parse_args(arguments))
     try:
         return settings(**chosen)
@@ -48,9 +51,9 @@ def to_arguments(settings: Any) -> list[str]:
     return arguments
 
 
-def add_flags(parser: argparse.ArgumentParser, settings: type) -> None:
+def add_flags(parser: argparse.ArgumentParser, settings: type, help_of: Mapping[str, str]) -> None:
     """One flag a field: booleans as `--x/--no-x`, tuples repeatable, everything else by calling its type."""
-    types, help_of = typing.get_type_hints(settings), field_docs(settings)
+    types = typing.get_type_hints(settings)
     for field in dataclasses.fields(settings):
         kind, default = types[field.name], default_of(field)
         required = default is dataclasses.MISSING
