@@ -1,4 +1,4 @@
-"""What a long-lived process does once: its event loop, its garbage collector, its end on a signal."""
+"""What a long-lived process does once: its event loop, its end on a signal, the collector's rest after its start."""
 
 from __future__ import annotations
 
@@ -9,9 +9,6 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-GC_THRESHOLD = 50_000
-"""With Python's default of 700, decoding a list of 5,000 pods spent two thirds of its time collecting nothing."""
-
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread may ask for the interpreter lock. With Python's default of 0.005, a thread beside a busy
 event loop waits so long after each system call: durable writes were a quarter as many."""
@@ -21,7 +18,6 @@ def run_forever(main: Coroutine[Any, Any, None]) -> None:
     """Run a role until it returns or the process is asked to end (SIGTERM, SIGINT), which cancels it."""
     import uvloop
 
-    gc.set_threshold(GC_THRESHOLD, 20, 20)
     sys.setswitchinterval(SWITCH_INTERVAL)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(until_signalled(main))
