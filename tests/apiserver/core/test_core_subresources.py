@@ -49,6 +49,13 @@ async def test_a_pod_is_bound_once(cluster: Cluster) -> None:
         409, 'Operation cannot be fulfilled on pods/binding "web": pod web is already assigned to node "n1"')
 
 
+async def test_binding_ends_a_nomination(cluster: Cluster) -> None:
+    await cluster.post(PODS, pod())
+    await cluster.patch(f"{PODS}/web/status", {"status": {"nominatedNodeName": "n2"}})
+    assert (await cluster.post(f"{PODS}/web/binding", {"target": {"name": "n1"}})).code == 201
+    assert "nominatedNodeName" not in (await cluster.get(f"{PODS}/web")).json["status"]
+
+
 async def test_the_older_door_to_bindings(cluster: Cluster) -> None:
     await cluster.post(PODS, pod())
     reply = await cluster.post("/api/v1/namespaces/default/bindings",

@@ -69,6 +69,7 @@ def bound(pod: Object, node: str, binding: Object, now: Time) -> Object:
     if spec.get("schedulingGates"):
         raise refused(name, f"pod {name} has non-empty .spec.schedulingGates")
     spec["nodeName"] = node
+    status.pop("nominatedNodeName", None)  # a nomination holds until there is a place
     for field in ("annotations", "labels"):
         if binding.get(field):
             metadata[field] = (metadata.get(field) or {}) | binding[field]
