@@ -131,6 +131,19 @@ async def test_failed_init_container_fails_a_pod_that_never_restarts(node: NodeB
     assert node.runtime.named("c") == []
 
 
+async def test_init_containers_that_did_their_work_stay_ready_when_the_pod_has_ended(node: NodeBench) -> None:
+    node.runtime.behaviours |= {"a": [Behaviour(runs=1)], "b": [Behaviour(runs=1, exit_code=7)]}
+    inits = [{"name": "a", "image": "init:1"}, {"name": "b", "image": "init:1"}]
+    await node.create(make_pod(initContainers=inits, restartPolicy="Never"))
+    await node.advance(1)
+    await node.advance(1)
+    pod = node.pod("web")
+    assert pod.status.phase == "Failed"
+    assert [one.ready for one in pod.status.initContainerStatuses] == [True, False]
+    condition = next(c for c in pod.status.conditions if c.type == "Initialized")
+    assert condition.message == "containers with incomplete status: [b]"
+
+
 async def test_failed_init_container_is_tried_again_with_back_off(node: NodeBench) -> None:
     node.runtime.behaviours["a"] = [Behaviour(runs=1, exit_code=7), Behaviour(runs=1, exit_code=7), Behaviour(runs=1)]
     await node.create(make_pod(initContainers=[{"name": "a", "image": "init:1"}]))
@@ -462,6 +475,17 @@ async def test_pod_beyond_the_nodes_room_is_turned_away(tmp_path: Path) -> None:
                                       "used: 1, capacity: 1")
         assert node.runtime.named("c")[0].sandbox_id
         assert len(node.runtime.boxes) == 1
+
+
+async def test_pod_that_the_api_has_forgotten_takes_no_room(tmp_path: Path) -> None:
+    async with node_bench(tmp_path, max_pods=1) as node:
+        node.runtime.behaviours["c"] = [Behaviour(stop_takes=20)]
+        await node.create(make_pod("one"))
+        node.api.drop("default/one")
+        await node.settle()
+        assert len(node.runtime.boxes) == 1, "it is still being stopped"
+        pod = await node.create(make_pod("two"))
+        assert pod.status.phase == "Running"
 
 
 async def test_pod_that_does_not_select_this_node_is_turned_away(node: NodeBench) -> None:

@@ -105,13 +105,14 @@ class Pods:
             worker.wake.set()
 
     def active(self) -> Iterable[core_v1.Pod]:
-        """Pods that take up room."""
-        return (pod for pod in self.all() if pod.status.phase not in ENDED_PHASES)
+        """Pods that take up room. Not those that the API server has forgotten: the scheduler gave their room away."""
+        return (pod for pod in self.all(forgotten=False) if pod.status.phase not in ENDED_PHASES)
 
-    def all(self) -> list[core_v1.Pod]:
+    def all(self, *, forgotten: bool = True) -> list[core_v1.Pod]:
         """Every pod with its status as last decided."""
         current = self.context.reports.current
-        return [replace_status(worker.pod, current(uid, worker.pod.status)) for uid, worker in self.workers.items()]
+        return [replace_status(worker.pod, current(uid, worker.pod.status)) for uid, worker in self.workers.items()
+                if forgotten or not worker.gone]
 
     # What must not be here.
 
