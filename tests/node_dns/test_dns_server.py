@@ -210,6 +210,26 @@ async def test_silent_resolver_costs_a_limited_wait(monkeypatch: pytest.MonkeyPa
         assert (await ask(server, "host.example", wait=0.05)).rcode() == dns.rcode.SERVFAIL
 
 
+async def test_after_silence_nobody_waits_long_and_an_answer_that_comes_late_is_kept(
+        monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upstream_module, "ATTEMPT", 0.3)
+    monkeypatch.setattr(upstream_module, "PATIENCE_WITH_SILENCE", 0.01)
+    async with resolving(lambda query: None) as resolver, serving(resolver.address) as server:
+        await ask(server, "first.example")
+        before = asyncio.get_running_loop().time()
+        late = asyncio.get_running_loop().create_future()
+        resolver.datagram_received = lambda data, addr: late.set_result((data, addr))  # type: ignore[method-assign]
+        assert (await ask(server, "second.example")).rcode() == dns.rcode.SERVFAIL
+        assert asyncio.get_running_loop().time() - before < 0.2
+        del resolver.datagram_received  # type: ignore[method-assign]
+        resolver.answer = knows
+        resolver.datagram_received(*await late)
+        async with asyncio.timeout(5):
+            while (answer := await ask(server, "second.example")).rcode() == dns.rcode.SERVFAIL:
+                pass
+        assert addresses(answer) == ["192.0.2.1"]
+
+
 async def test_without_resolvers_failure_is_told_at_once() -> None:
     async with serving() as server:
         assert (await ask(server, "host.example", wait=0.5)).rcode() == dns.rcode.SERVFAIL

@@ -1,7 +1,8 @@
 """Names outside the cluster: asked of the machine's own resolvers, one query at a time, each from a socket of its own.
 
 Answers are kept for a short while, so that the search path of a pod costs its node and not the network. Failures are
-kept for a moment, so that a machine without a network says so at once.
+kept for a moment, and once nobody has answered at all, the next who ask wait less while the question goes on being
+asked, so that a machine without a network says so soon and one that gets its network back is not kept from it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 ATTEMPT = 2.0
 """Seconds that one resolver is given."""
 ROUNDS = 2
+PATIENCE_WITH_SILENCE = 0.3
+"""Seconds that an asker waits while the last question of all went unanswered."""
 MOST_PENDING = 512
 """Queries in flight; more are refused, so that a resolver that hangs does not take the node's memory."""
 MOST_KEPT = 4096
@@ -45,6 +48,8 @@ class Upstream:
         self._kept: dict[bytes, tuple[float, float, Received | None]] = {}
         self._pending: dict[bytes, asyncio.Future[Received]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._silence = False
+        """Whether the last question to be settled met with no reply of any kind."""
 
     async def ask(self, raw_question: bytes) -> tuple[Received, int]:
         """What a resolver says to a question (as it stands in a message), and how many seconds ago it said so. Raises
@@ -61,7 +66,11 @@ class Upstream:
             task = asyncio.create_task(self._settle(key), name="dns upstream")
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        return await asyncio.shield(self._pending[key]), 0
+        try:
+            async with asyncio.timeout(PATIENCE_WITH_SILENCE if self._silence else None):
+                return await asyncio.shield(self._pending[key]), 0
+        except TimeoutError as error:
+            raise Unanswered("no resolver has answered lately") from error
 
     async def close(self) -> None:
         for task in self._tasks:
@@ -101,10 +110,12 @@ class Upstream:
             except (TimeoutError, OSError, Malformed, asyncio.IncompleteReadError) as error:
                 failure = error
                 continue
+            self._silence = False
             if received.flags & 0xF in (wire.SERVFAIL, wire.REFUSED, wire.NOTIMP):
                 failure = Unanswered(f"resolver {server[0]} failed")
                 continue
             return received
+        self._silence = isinstance(failure, TimeoutError)
         raise Unanswered(str(failure) or "resolvers did not answer in time")
 
 
