@@ -98,8 +98,10 @@ class FakeApi:
         data = msgspec.to_builtins(there.status)
         for name, value in status.items():
             if name == "conditions":
-                merged = {one["type"]: one for one in data.get(name, [])} | {one["type"]: one for one in value}
-                data[name] = [*merged.values()]
+                merged = {one["type"]: one for one in data.get(name, [])}
+                for one in value:
+                    merged[one["type"]] = {**merged.get(one["type"], {}), **one}
+                data[name] = [{key: v for key, v in one.items() if v is not None} for one in merged.values()]
             elif isinstance(value, list):
                 data[name] = [one for one in value if "$patch" not in one]
             elif value is None:

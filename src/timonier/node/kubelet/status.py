@@ -58,7 +58,7 @@ def pod_status(pod: core_v1.Pod, observed: Observed, knowledge: Knowledge, host:
     status.phase = before.phase if before.phase in ENDED_PHASES else \
         "Failed" if knowledge.ended else phase(pod, status, over)
     if status.phase in ENDED_PHASES:
-        for one in (*status.initContainerStatuses, *status.containerStatuses):
+        for one in (*sidecar_statuses(pod, status), *status.containerStatuses):
             one.ready = False
             one.started = False
     status.conditions = conditions(pod, status, observed, now)
@@ -246,13 +246,16 @@ def containers_ready(pod: core_v1.Pod, status: core_v1.PodStatus) -> core_v1.Pod
         condition.status = FALSE
         condition.reason = "PodCompleted" if status.phase == "Succeeded" else "PodFailed"
         return condition
-    sidecars = [one for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=False)
-                if names.is_sidecar(container)]
-    unready = [one.name for one in (*sidecars, *status.containerStatuses) if not one.ready]
+    unready = [one.name for one in (*sidecar_statuses(pod, status), *status.containerStatuses) if not one.ready]
     if unready:
         condition.status, condition.reason = FALSE, "ContainersNotReady"
         condition.message = f"containers with unready status: [{' '.join(unready)}]"
     return condition
+
+
+def sidecar_statuses(pod: core_v1.Pod, status: core_v1.PodStatus) -> list[core_v1.ContainerStatus]:
+    return [one for container, one in zip(pod.spec.initContainers, status.initContainerStatuses, strict=False)
+            if names.is_sidecar(container)]
 
 
 def ready(pod: core_v1.Pod, containers: core_v1.PodCondition) -> core_v1.PodCondition:
