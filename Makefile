@@ -10,7 +10,7 @@ RUN_PACKAGES  := python3-venv containerd runc containernetworking-plugins libnft
                  busybox-static
 TEST_PACKAGES := etcd-server
 
-.PHONY: run test test-unit check bench clean install packages test-packages lock
+.PHONY: run test test-unit check docs bench clean install packages test-packages lock
 
 run: install packages  ## a cluster, a web application on it, and a look at how it heals
 	$(SUDO) $(BIN)/timonier start --name $(NAME)
@@ -30,6 +30,9 @@ check: install  ## style, types, layers, lock
 	$(BIN)/lint-imports
 	$(BIN)/uv pip compile --quiet --group dev pyproject.toml --generate-hashes --python-version 3.11 \
 	    --no-header --output-file requirements.lock && git diff --exit-code --stat requirements.lock
+
+docs: install  ## write the pages of docs/reference that derive from the code
+	$(BIN)/python scripts/reference.py
 
 bench: install packages test-packages  ## every figure beside its floor or its peer, from this machine and this run
 	$(SUDO) $(BIN)/python bench

@@ -21,7 +21,7 @@ class ManagerSettings(ControllerSettings):
     """Run the controllers and the scheduler of a cluster in one process."""
 
     scheduler_kubeconfig: Path = Path()
-    """Kubeconfig file with which the scheduler reaches the API server."""
+    """Kubeconfig file with which the scheduler reaches the API server; the manager cannot do without."""
 
 
 async def run(settings: ManagerSettings) -> None:

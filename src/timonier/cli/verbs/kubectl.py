@@ -1,7 +1,7 @@
 """kubectl ARGS: run the real kubectl, which comes with Timonier.
 
 Everything behind `kubectl` is passed on as it is. The kubeconfig is kubectl's own choice: `$KUBECONFIG`, or
-`~/.kube/config`, where `timonier start` writes its context.
+`~/.kube/config`, where `timonier start` writes its context. The exit code is kubectl's.
 """
 
 from __future__ import annotations

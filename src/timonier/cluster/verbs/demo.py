@@ -1,6 +1,8 @@
 """demo: run a small web application on the cluster, and delete one of its pods while requests go on.
 
 The application's image is made here, from busybox; nothing is fetched.
+
+Exit code 1 where a request failed.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from timonier.cluster.verbs.common import existing, name_argument, say
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="load|ls", required=True)
     load = actions.add_parser("load", help="load archives (docker save, OCI layout; plain or gzip) into every node")
-    load.add_argument("file", nargs="+", type=Path)
+    load.add_argument("file", nargs="+", type=Path, help="the archives")
     name_argument(load)
     name_argument(actions.add_parser("ls", help="list the images that the nodes hold"))
 
