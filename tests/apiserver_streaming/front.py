@@ -23,7 +23,9 @@ from timonier.apiserver.request import MASTERS_GROUP, Attributes, Request, User
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.client.wire import encode
 from timonier.cluster.certificates import Authority, Identity
-from timonier.kit.serve import serve, server_context
+from timonier.kit.serve import serve
+from timonier.kit.tls import server_context
+from timonier.kit.trust import Authorities
 from timonier.node.kubelet.server.app import KubeletApi
 from timonier.node.kubelet.server.authenticate import Authenticator
 from timonier.node.kubelet.server.authenticate import User as KubeletUser
@@ -107,7 +109,8 @@ async def kubelet(authority: Authority, host: Host) -> AsyncIterator[int]:
     async def allowed(access: Access) -> bool:
         return access.user.name == API_SERVER
 
-    api = KubeletApi(host, Authenticator(nobody), Authoriser(host.node_name, allowed))
+    authorities = Authorities.from_file(authority.pair.certificate)
+    api = KubeletApi(host, Authenticator(nobody, authorities=authorities), Authoriser(host.node_name, allowed))
     pair = authority.issue("kubelet", Identity("system:node:n1", hosts=("127.0.0.1",)))
     listening = socket.create_server(("127.0.0.1", 0))
     started = asyncio.Event()

@@ -16,7 +16,8 @@ from node_server.fakes import FakeRuntime, pod
 from timonier.apiserver.subresources import proxy
 from timonier.cluster.certificates import Authority, Identity
 from timonier.kit.http import Connections, Response
-from timonier.kit.serve import serve, server_context
+from timonier.kit.serve import serve
+from timonier.kit.tls import server_context
 from timonier.node.kubelet.server import hop
 from timonier.node.kubelet.server.host import Host
 

@@ -136,16 +136,31 @@ def test_a_forged_token(ask, cluster: RealCluster) -> None:
     assert ask("GET", PODS, token=f"{none}.{payload}.").code == 401
 
 
-def test_a_certificate_of_another_authority_is_nobody(ask, cluster: RealCluster, tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_certificate_of_another_authority_is_unauthorized(ask, cluster: RealCluster, tmp_path: Path, version) -> None:
     foreign = Authority(tmp_path).issue("me", Identity("kubernetes-admin", groups=("system:masters",)))
     context = ssl.create_default_context(
         cadata=config.load(cluster.kubeconfig).certificate_authority.decode())
+    context.minimum_version = context.maximum_version = version
     context.load_cert_chain(foreign.certificate, foreign.key)
-    try:
-        answer = ask("GET", PODS, context=context)
-    except (ssl.SSLError, ConnectionError):
-        return  # refused in the handshake, or as soon as something was sent
-    assert answer.code == 401
+    answer = ask("GET", PODS, context=context)
+    assert (answer.code, answer.kind, answer.reason, answer.message) == (401, "Status", "Unauthorized", "Unauthorized")
+
+
+def test_a_certificate_of_another_authority_does_not_get_into_a_kubelet(cluster: RealCluster, tmp_path: Path) -> None:
+    addresses = cluster.get("nodes")["items"][0]["status"]["addresses"]
+    host = next(each["address"] for each in addresses if each["type"] == "InternalIP")
+    context = ssl.create_default_context(cadata=config.load(cluster.kubeconfig).certificate_authority.decode())
+    for certificate in (None, Authority(tmp_path).issue("me", Identity("kube-apiserver-kubelet-client"))):
+        if certificate is not None:
+            context.load_cert_chain(certificate.certificate, certificate.key)
+        connection = http.client.HTTPSConnection(host, 10250, timeout=20, context=context)
+        try:
+            connection.request("GET", "/pods")
+            answer = connection.getresponse()
+            assert (answer.status, answer.read()) == (401, b"Unauthorized")
+        finally:
+            connection.close()
 
 
 def test_anonymous_requests_get_health_and_version_and_nothing_else(ask, cluster: RealCluster) -> None:

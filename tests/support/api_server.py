@@ -21,6 +21,7 @@ from timonier.apiserver.server import make_registry
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.cluster.certificates import signing_key
 from timonier.kit.clock import FakeClock
+from timonier.kit.trust import Authorities
 from timonier.store.contract import Store
 from timonier.store.memory import MemoryStore
 
@@ -173,7 +174,7 @@ async def running(folder: Path, store: Store | None = None, **changes: Any) -> A
     clock, kept = FakeClock(), store or MemoryStore()
     feed = Feed(kept, settings.watch_history)
     registry, _, _ = make_registry(settings, feed, clock)
-    doors = access(settings, registry, clock)
+    doors = access(settings, registry, clock, Authorities())
     server = ApiServer(settings, registry, replace(doors, authenticator=Everybody()), clock)
     registry.admission += admission.chain(registry, server.authoriser)
     feeding = asyncio.ensure_future(feed.run())

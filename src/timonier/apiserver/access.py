@@ -14,6 +14,7 @@ from timonier.apiserver.request import Request, User
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.apiserver.subresources.token import TokenIssuer
 from timonier.kit.clock import Clock
+from timonier.kit.trust import Authorities
 
 
 class Identifies(Protocol):
@@ -32,11 +33,14 @@ class Access:
     reviews: Reviews
 
 
-def access(settings: ApiServerSettings, registry: Registry, clock: Clock) -> Access:
-    """The access that the settings describe. Raises OSError and ValueError where the key cannot be used."""
+def access(settings: ApiServerSettings, registry: Registry, clock: Clock, authorities: Authorities) -> Access:
+    """The access that the settings describe, for clients with tokens and with certificates of `authorities`.
+
+    Raises CannotRun where the key of tokens cannot be used.
+    """
     keyring = Keyring.from_file(settings.service_account_key_file)
     audiences = (settings.service_account_issuer,)
-    authenticator = Authenticator(registry, keyring, settings.service_account_issuer, audiences, clock)
+    authenticator = Authenticator(registry, keyring, settings.service_account_issuer, audiences, clock, authorities)
     authoriser = Authoriser(registry)
     tokens = TokenIssuer(registry, keyring, settings.service_account_issuer, audiences, clock)
     return Access(authenticator, authoriser, keyring, tokens, Reviews(authenticator, authoriser))

@@ -26,7 +26,9 @@ from timonier.apiserver.settings import ApiServerSettings
 from timonier.apiserver.strategies.service import ServiceStrategy
 from timonier.kit import process
 from timonier.kit.clock import Clock, SystemClock
-from timonier.kit.serve import serve, server_context
+from timonier.kit.serve import serve
+from timonier.kit.tls import server_context
+from timonier.kit.trust import Authorities
 from timonier.store.contract import Store
 
 log = logging.getLogger(__name__)
@@ -39,11 +41,12 @@ async def run(settings: ApiServerSettings) -> None:
     """Serve until cancelled."""
     clock = SystemClock()
     sockets = [listen(address, settings.secure_port) for address in settings.bind_address]
+    authorities = Authorities.from_file(settings.client_ca_file)
     ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file)
     async with opened(settings) as store:
         feed = Feed(store, settings.watch_history)
         registry, addresses, ports = make_registry(settings, feed, clock)
-        server = ApiServer(settings, registry, access(settings, registry, clock), clock)
+        server = ApiServer(settings, registry, access(settings, registry, clock, authorities), clock)
         registry.admission += admission.chain(registry, server.authoriser)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed.run(), name="feed")

@@ -47,7 +47,7 @@ class Exchange:
 
     @property
     def peer_certificate(self) -> bytes | None:
-        """The client's certificate (DER), verified by TLS; None where it has none."""
+        """The certificate (DER) of which the client has the key; nobody has verified it. None where it sent none."""
         return self.connection.certificate
 
     def take_over(self) -> Taken:

@@ -1,7 +1,8 @@
 """The HTTP server: HTTP/1.1 over TLS on httptools, with an ASGI application above and the transport within reach.
 
 `serve(app, sockets, ssl)` runs until it is cancelled. Two things go beyond ASGI, in `scope["extensions"]["timonier"]`
-(an `Exchange`): `peer_certificate`, and `take_over()`, by which a stream leaves HTTP behind and gets the connection.
+(an `Exchange`): `peer_certificate`, which nobody has verified yet (see `kit.trust`), and `take_over()`, by which a
+stream leaves HTTP behind and gets the connection.
 
 Headers and a body that is sent at once leave in one write, so in one TLS record. What happens on one connection stands
 in `kit.connection` and `kit.exchange`; here are the listening sockets, the sweep, and the end.
@@ -14,32 +15,19 @@ import logging
 import ssl as tls
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
 from socket import socket
 
 from timonier.kit.connection import Connection, Hub, Limits
 from timonier.kit.exchange import App, Exchange
 from timonier.kit.taken import Taken
 
-__all__ = ["App", "Exchange", "Limits", "Taken", "serve", "server_context"]
+__all__ = ["App", "Exchange", "Limits", "Taken", "serve"]
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 5.0
 BACKLOG = 1024
 HANDSHAKE_SECONDS = 10.0
-
-
-def server_context(certificate: Path, key: Path, clients: Path | None = None) -> tls.SSLContext:
-    """TLS for a server: its certificate, and the CA whose client certificates are welcome but not required."""
-    context = tls.SSLContext(tls.PROTOCOL_TLS_SERVER)
-    context.minimum_version = tls.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
-    context.set_alpn_protocols(["http/1.1"])
-    if clients is not None:
-        context.load_verify_locations(clients)
-        context.verify_mode = tls.CERT_OPTIONAL
-    return context
 
 
 async def serve(app: App, sockets: Sequence[socket], ssl: tls.SSLContext | None = None, *,

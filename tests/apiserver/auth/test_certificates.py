@@ -1,33 +1,27 @@
 """Client certificates become users."""
 
-import datetime
-
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from support.certificates import HOUR, authority, make
 from support.policy_world import World
 
 from timonier.api.errors import Unauthorized
 from timonier.apiserver.auth.authenticate import NOBODY, UID_ATTRIBUTE, Authenticator
 from timonier.apiserver.request import Request, parse
 from timonier.kit.clock import FakeClock
+from timonier.kit.trust import Authorities
 
-KEY = ec.generate_private_key(ec.SECP256R1())
+CA = authority(FakeClock().now())
 
 
 def certificate(clock, *attributes):
-    begins = datetime.datetime.fromtimestamp(clock.now() - 60, datetime.UTC)
     name = x509.Name([x509.NameAttribute(oid, value) for oid, value in attributes])
-    return (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(KEY.public_key())
-            .serial_number(1).not_valid_before(begins).not_valid_after(begins + datetime.timedelta(hours=1))
-            .sign(KEY, hashes.SHA256()).public_bytes(Encoding.DER))
+    return make(clock.now(), name, CA).der
 
 
 async def user_of(clock, der):
-    authenticator = Authenticator(World(), None, "", [], clock)
+    authenticator = Authenticator(World(), None, "", [], clock, Authorities([CA.certificate]))
     return await authenticator.authenticate(
         Request("GET", "/", {}, {}, parse("GET", "/", {}), peer_certificate=der))
 
@@ -45,9 +39,9 @@ async def test_a_certificate_without_a_name_is_nobodys():
     assert await user_of(clock, certificate(clock, (NameOID.ORGANIZATION_NAME, "dev"))) == NOBODY
 
 
-async def test_a_certificate_that_ran_out_on_an_open_connection_is_refused():
+async def test_a_certificate_that_runs_out_on_an_open_connection_is_refused():
     clock = FakeClock()
     der = certificate(clock, (NameOID.COMMON_NAME, "ann"))
-    await clock.advance(3600)
+    await clock.advance(HOUR + 1)
     with pytest.raises(Unauthorized):
         await user_of(clock, der)

@@ -1,8 +1,9 @@
 """Who asks: a client certificate, a service-account token, or nobody in particular.
 
-A certificate was verified against the cluster's CA by TLS already; here its subject becomes a user. A token's signature
-is checked once and remembered; that it has not expired and that the account and the objects it is bound to still exist
-is checked on every request. Whether a user may act as another one stands in `impersonate`.
+TLS proves no more than that the client has a certificate's key: `kit.trust` tells whether to believe it, and here its
+subject becomes a user. A token's signature is checked once and remembered; that it has not expired and that the account
+and the objects it is bound to still exist is checked on every request. Whether a user may act as another one stands in
+`impersonate`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from timonier.api.errors import Unauthorized
@@ -31,6 +33,7 @@ from timonier.apiserver.request import (
     User,
 )
 from timonier.kit.clock import Clock, Time
+from timonier.kit.trust import Authorities, Untrusted, Verified
 
 log = logging.getLogger(__name__)
 
@@ -64,20 +67,11 @@ class Recent(Generic[T]):
             self.entries.popitem(last=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Certified:
-    """A certificate's user and the time in which it holds."""
-
-    user: User | None
-    begins: Time
-    ends: Time
-
-
 @dataclass
 class Authenticator:
     """Certificates, then bearer tokens, then anonymous.
 
-    `audiences` are those for which this server takes tokens.
+    `audiences` are those for which this server takes tokens. Nobody's certificate is believed without `authorities`.
     """
 
     cache: Cache
@@ -85,17 +79,32 @@ class Authenticator:
     issuer: str
     audiences: Sequence[str]
     clock: Clock
+    authorities: Authorities = field(default_factory=Authorities)
     tokens: Recent[Claims] = field(default_factory=lambda: Recent(4096))
-    certificates: Recent[Certified] = field(default_factory=lambda: Recent(1024))
+    certificates: Verified[User | None] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.certificates = Verified(self.authorities, read_certificate)
 
     async def authenticate(self, request: Request) -> User:
-        """The user of a request. Raises Unauthorized where it has credentials that do not hold."""
+        """The user of a request. Raises Unauthorized where it has credentials, and none of them holds.
+
+        As in Kubernetes, a token is looked at where the certificate is not to be believed.
+        """
+        refused: Untrusted | None = None
         if request.peer_certificate is not None:
-            user = self.of_certificate(request.peer_certificate)
-            if user is not None:
-                return user
+            try:
+                user = self.certificates.of(request.peer_certificate, self.clock.now())
+            except Untrusted as error:
+                refused = error
+                log.info("certificate refused", extra={"why": str(error), "client": request.client})
+            else:
+                if user is not None:
+                    return user
         token = bearer_token(request.headers.get("authorization", ""))
         if not token:
+            if refused is not None:
+                raise Unauthorized("Unauthorized") from refused
             return NOBODY
         try:
             user, _ = self.of_token(token, self.audiences)
@@ -103,16 +112,6 @@ class Authenticator:
             log.info("token refused", extra={"why": str(error), "client": request.client})
             raise Unauthorized("Unauthorized") from error
         return user
-
-    def of_certificate(self, der: bytes) -> User | None:
-        """The user of a client certificate; None where it names none. Raises Unauthorized where it has run out."""
-        certified = self.certificates.get(der)
-        if certified is None:
-            certified = read_certificate(der)
-            self.certificates.put(der, certified)
-        if not certified.begins <= self.clock.now() <= certified.ends:
-            raise Unauthorized("Unauthorized")
-        return certified.user
 
     def of_token(self, token: str, audiences: Sequence[str]) -> tuple[User, list[str]]:
         """The user of a token, and for which of the audiences it holds. Raises BadToken."""
@@ -169,19 +168,16 @@ def account_groups(namespace: str) -> tuple[str, str]:
     return "system:serviceaccounts", f"system:serviceaccounts:{namespace}"
 
 
-def read_certificate(der: bytes) -> Certified:
-    """Subject CN is the user's name, each O a group."""
-    certificate = x509.load_der_x509_certificate(der)
+def read_certificate(certificate: x509.Certificate) -> User | None:
+    """Subject CN is the user's name, each O a group; None where it has no CN."""
     subject = certificate.subject
-    begins, ends = certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
     name = first(subject, NameOID.COMMON_NAME)
     if not name:
-        return Certified(None, begins, ends)
+        return None
     groups = [str(attribute.value) for attribute in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
-    fingerprint = f"X509SHA256={hashlib.sha256(der).hexdigest()}"
-    user = User(name, first(subject, UID_ATTRIBUTE), tuple(dict.fromkeys([*groups, AUTHENTICATED_GROUP])),
+    fingerprint = f"X509SHA256={certificate.fingerprint(hashes.SHA256()).hex()}"
+    return User(name, first(subject, UID_ATTRIBUTE), tuple(dict.fromkeys([*groups, AUTHENTICATED_GROUP])),
                 {"authentication.kubernetes.io/credential-id": (fingerprint,)})
-    return Certified(user, begins, ends)
 
 
 def first(subject: x509.Name, oid: x509.ObjectIdentifier) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -9,12 +10,15 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from timonier.kit.clock import Clock, Seconds, SystemClock, Time
+from timonier.kit.trust import Authorities, Untrusted, Verified
 from timonier.node.kubelet.server.answers import Call, Refused
+
+log = logging.getLogger(__name__)
 
 TOKEN_SECONDS: Seconds = 120
 """How long a token's review is remembered, as the kubelet's authentication.webhook.cacheTTL."""
 REMEMBERED = 1024
-"""Identities remembered at once."""
+"""Tokens remembered at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +35,23 @@ TokenReview = Callable[[str], Awaitable[User | None]]
 
 @dataclass
 class Authenticator:
-    """Certificates are verified by TLS before they get here; tokens by `review`, remembered for a while."""
+    """Certificates are believed on the word of `authorities`, tokens on that of `review`, remembered for a while."""
 
     review: TokenReview
     clock: Clock = field(default_factory=SystemClock)
-    _certificates: dict[bytes, User] = field(default_factory=dict)
+    authorities: Authorities = field(default_factory=Authorities)
+    _certificates: Verified[User | None] = field(init=False)
     _tokens: dict[str, tuple[Time, User]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._certificates = Verified(self.authorities, subject)
 
     async def user(self, call: Call) -> User:
         """Raises Refused (401) where nobody is vouched for."""
         if call.peer_certificate is not None:
-            return self._by_certificate(call.peer_certificate)
+            user = self._by_certificate(call.peer_certificate)
+            if user is not None:
+                return user
         scheme, _, token = call.headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and token.strip():
             user = await self._by_token(token.strip())
@@ -49,13 +59,12 @@ class Authenticator:
                 return user
         raise Refused(401, "Unauthorized")
 
-    def _by_certificate(self, der: bytes) -> User:
-        user = self._certificates.get(der)
-        if user is None:
-            if len(self._certificates) >= REMEMBERED:
-                self._certificates.clear()
-            user = self._certificates[der] = subject(der)
-        return user
+    def _by_certificate(self, der: bytes) -> User | None:
+        try:
+            return self._certificates.of(der, self.clock.now())
+        except Untrusted as error:
+            log.info("certificate refused", extra={"why": str(error)})
+            return None
 
     async def _by_token(self, token: str) -> User | None:
         now = self.clock.now()
@@ -70,14 +79,11 @@ class Authenticator:
         return user
 
 
-def subject(der: bytes) -> User:
-    """The user of a certificate: its common name, with its organisations as groups."""
-    try:
-        name = x509.load_der_x509_certificate(der).subject
-    except ValueError as error:
-        raise Refused(401, "Unauthorized") from error
+def subject(certificate: x509.Certificate) -> User | None:
+    """The user of a certificate: its common name, with its organisations as groups; None where it has no name."""
+    name = certificate.subject
     common = name.get_attributes_for_oid(NameOID.COMMON_NAME)
-    if not common:
-        raise Refused(401, "Unauthorized")
+    if not common or not common[0].value:
+        return None
     groups = [str(each.value) for each in name.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
     return User(str(common[0].value), groups=(*groups, "system:authenticated"))

@@ -6,7 +6,9 @@ import asyncio
 import socket
 
 from timonier.client.client import Client
-from timonier.kit.serve import serve, server_context
+from timonier.kit.serve import serve
+from timonier.kit.tls import server_context
+from timonier.kit.trust import Authorities
 from timonier.node.kubelet.server.app import KubeletApi
 from timonier.node.kubelet.server.authenticate import Authenticator
 from timonier.node.kubelet.server.authorise import Authoriser
@@ -24,7 +26,8 @@ async def serve_kubelet_api(settings: NodeSettings, host: Host, client: Client, 
     if settings.tls_cert_file is None or settings.tls_key_file is None or settings.client_ca_file is None:
         raise ValueError("the kubelet's API needs --tls-cert-file, --tls-key-file and --client-ca-file")
     ssl = server_context(settings.tls_cert_file, settings.tls_key_file, settings.client_ca_file)
-    api = KubeletApi(host, Authenticator(token_review(client)), Authoriser(host.node_name, access_review(client)))
+    authenticator = Authenticator(token_review(client), authorities=Authorities.from_file(settings.client_ca_file))
+    api = KubeletApi(host, authenticator, Authoriser(host.node_name, access_review(client)))
     try:
         await serve(api, [listen(settings.kubelet_address, settings.kubelet_port)], ssl, started=started)
     finally:
