@@ -1,1 +1,4 @@
-"""Commands that talk to an API server and need no cluster on this machine."""
+"""Commands that need no cluster on this machine: they talk to an API server, or to nobody.
+
+What makes and keeps clusters is in `timonier.cluster.verbs`.
+"""

@@ -1,1 +1,4 @@
-"""What any long-lived program needs: time, tasks, HTTP, logging, settings. Knows nothing of Kubernetes."""
+"""What any long-lived program needs: time, HTTP and streams, logging, settings, processes, netlink and nftables.
+
+Knows nothing of Kubernetes: what could not stand in a program about something else belongs into another package.
+"""

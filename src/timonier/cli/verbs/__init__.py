@@ -1,1 +1,1 @@
-"""One module a command: its help, its arguments, and what it does."""
+"""One module a command: a docstring that is its help, `arguments(parser)`, and `run(args) -> exit code`."""

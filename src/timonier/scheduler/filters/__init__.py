@@ -1,4 +1,8 @@
-"""Filters: which nodes a pod cannot run on, one file each, named as in Kubernetes. They are asked in this order."""
+"""Filters: which nodes a pod cannot run on, one file each, named as in Kubernetes. They are asked in this order.
+
+A filter reads columns of the snapshot and yields `verdict.Rejection`s, whole arrays at a time. What a pod asks for was
+read from its spec before (`scheduler.request`); no filter parses.
+"""
 
 from timonier.scheduler.filters import (
     dynamic_resources,

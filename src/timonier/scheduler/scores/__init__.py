@@ -1,4 +1,7 @@
-"""Scores: which of the possible nodes suit a pod better, one file each; the weights are Kubernetes's defaults."""
+"""Scores: which of the possible nodes suit a pod better, one file each; the weights are Kubernetes's defaults.
+
+A score rates all candidates at once, from 0 to 100, and never excludes one: that is what filters do.
+"""
 
 from timonier.scheduler.scores import (
     balanced_allocation,
