@@ -31,7 +31,7 @@ from timonier.api.validation import (
     workloads,
 )
 from timonier.api.validation.causes import Causes
-from timonier.api.validation.metadata import metadata, metadata_update
+from timonier.api.validation.metadata import finalizers, metadata, metadata_update
 from timonier.api.validation.required import required_fields
 
 Obj = dict[str, Any]
@@ -111,6 +111,10 @@ NAMELESS = frozenset({
 """Questions rather than objects: they are answered and forgotten, and have no metadata to check."""
 
 
+OWN_FINALIZERS = frozenset({"admissionregistration.k8s.io", "apiextensions.k8s.io", "apiregistration.k8s.io"})
+"""Groups whose objects take any finalizer that is a qualified name; in others a bare one must be Kubernetes's own."""
+
+
 def comparable(kind: Kind, obj: Obj, old: Obj) -> tuple[Obj, Obj]:
     """Both objects without what makes no difference: zero values that only one of them spells out, empty containers.
 
@@ -140,6 +144,8 @@ def validate(kind: Kind, obj: Obj, old: Obj | None = None) -> list[Cause]:
         metadata_update(obj, old, causes)
     elif kind.id not in NAMELESS:
         metadata(kind, obj, rules.name if rules else names.dns_subdomain, causes)
+    if kind.group not in OWN_FINALIZERS:
+        finalizers(obj.get("metadata", {}).get("finalizers", []), "metadata.finalizers", causes)
     if rules is None:
         required_fields(obj, kind.definition, causes)
         return causes

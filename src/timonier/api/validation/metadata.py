@@ -11,6 +11,7 @@ from timonier.api.validation.causes import Causes, Obj
 
 LARGEST_ANNOTATIONS = 256 * 1024
 ORPHAN, FOREGROUND = "orphan", "foregroundDeletion"
+STANDARD_FINALIZERS = ("kubernetes", ORPHAN, FOREGROUND)
 FIXED = ("name", "namespace", "uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
 SELECTOR_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
@@ -55,6 +56,14 @@ def common(meta: Obj, causes: Causes) -> None:
     if ORPHAN in meta.get("finalizers", ()) and FOREGROUND in meta["finalizers"]:
         causes.invalid("metadata.finalizers", meta["finalizers"],
                        f"finalizer {ORPHAN} and {FOREGROUND} cannot be both set")
+
+
+def finalizers(names_given: list[str], path: str, causes: Causes) -> None:
+    """Finalizers of built-in kinds are Kubernetes's own or carry the domain of whoever handles them."""
+    for index, finalizer in enumerate(names_given):
+        if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+            causes.invalid(f"{path}[{index}]", finalizer,
+                           "name is neither a standard finalizer name nor is it fully qualified")
 
 
 def metadata_update(obj: Obj, old: Obj, causes: Causes) -> None:
