@@ -44,6 +44,8 @@ class Kind:
     subresources: tuple[Subresource, ...] = ()
     definition: str = ""
     storage: str = ""
+    deprecated: str = ""
+    """What users of the kind are warned with."""
 
     @cached_property
     def apiVersion(self) -> str:
@@ -115,20 +117,23 @@ PACKAGES = {
 
 def kind(apiVersion: str, name: str, plural: str, *, namespaced: bool = True, short: str = "", categories: str = "",
          verbs: tuple[str, ...] = STANDARD_VERBS, subresources: tuple[Subresource, ...] = (),
-         storage: str = "") -> Kind:
+         storage: str = "", deprecated: str = "") -> Kind:
     """A row of the table; `short` and `categories` are separated by blanks, `storage` is the stored apiVersion."""
     group, _, version = apiVersion.rpartition("/")
     package = PACKAGES.get(group, f"api.{group.split('.')[0] or 'core'}")
     return Kind(group, version, name, plural, namespaced=namespaced, short=tuple(short.split()),
                 categories=tuple(categories.split()), verbs=verbs, subresources=subresources,
-                definition=f"io.k8s.{package}.{version}.{name}", storage=storage or apiVersion)
+                definition=f"io.k8s.{package}.{version}.{name}", storage=storage or apiVersion,
+                deprecated=deprecated)
 
 
 CORE = [
     kind("v1", "Binding", "bindings", verbs=CREATE_ONLY),
-    kind("v1", "ComponentStatus", "componentstatuses", namespaced=False, short="cs", verbs=READ_ONLY),
+    kind("v1", "ComponentStatus", "componentstatuses", namespaced=False, short="cs", verbs=READ_ONLY,
+         deprecated="v1 ComponentStatus is deprecated in v1.19+"),
     kind("v1", "ConfigMap", "configmaps", short="cm"),
-    kind("v1", "Endpoints", "endpoints", short="ep"),
+    kind("v1", "Endpoints", "endpoints", short="ep",
+         deprecated="v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"),
     kind("v1", "Event", "events", short="ev"),
     kind("v1", "LimitRange", "limitranges", short="limits"),
     kind("v1", "Namespace", "namespaces", namespaced=False, short="ns",

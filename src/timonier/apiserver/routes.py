@@ -43,6 +43,8 @@ async def dispatch(server: ApiServer, request: Request) -> Answer | None:
     info, kind = request.info, request.info.kind
     if kind is None or not placed(kind, request):
         raise NoRoute(NO_ROUTE)
+    if kind.deprecated:
+        request.warn(kind.deprecated)
     if info.subresource:
         return await subresource(server, request, kind)
     if kind.id in NOT_STORED:

@@ -308,3 +308,10 @@ async def test_extensions_do_not_claim_to_be_established(cluster: Cluster) -> No
     made = await cluster.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd)
     assert made.code == 201, made.content
     assert not made.json.get("status", {}).get("conditions")
+
+
+async def test_users_of_deprecated_kinds_are_warned(cluster: Cluster) -> None:
+    reply = await cluster.get("/api/v1/namespaces/default/endpoints")
+    assert reply.headers["warning"] == \
+        '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"'
+    assert "warning" not in (await cluster.get(CONFIGS)).headers

@@ -19,7 +19,6 @@ STORE = "etcd-0"
 
 
 async def serve(server: ApiServer, request: Request) -> Answer:
-    request.warn("v1 ComponentStatus is deprecated in v1.19+")
     kind, form = request.kind, accepted(request.headers.get("accept", ""))
     assert kind is not None
     why = await store(server)
