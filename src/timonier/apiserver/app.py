@@ -13,7 +13,13 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl
 
-from timonier.api.errors import ApiError, InternalError, RequestEntityTooLarge, TooManyRequests
+from timonier.api.errors import (
+    ApiError,
+    InternalError,
+    RequestEntityTooLarge,
+    ServiceUnavailable,
+    TooManyRequests,
+)
 from timonier.apiserver import health, routes
 from timonier.apiserver.access import Access
 from timonier.apiserver.answers import failure, plain
@@ -34,6 +40,9 @@ Message = MutableMapping[str, Any]
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 STREAMS = frozenset({"exec", "attach", "portforward", "log", "proxy"})
 """Subresources that may last; they count neither as in flight nor as answered in so many seconds."""
+HEALTH = ("/healthz", "/livez", "/readyz")
+START_SECONDS = 10.0
+"""How long a request that comes while the server starts waits."""
 MAX_QUERY_FIELDS = 1000
 LONGEST_AUDIT_ID = 64
 
@@ -80,6 +89,8 @@ class ApiServer:
         """What to send; None where a stream has already been sent. Never raises but for cancellation."""
         try:
             self.refuse_overload(request)
+            if not request.path.startswith(HEALTH):
+                await self.started()
             if request.info.is_resource:
                 # Rights, tokens and admission are judged by the cache: let it know all that was written before.
                 await self.feed.current()
@@ -102,8 +113,17 @@ class ApiServer:
 
     def refuse_overload(self, request: Request) -> None:
         if sum(self.metrics.in_flight.values()) > self.settings.max_requests_inflight \
-                and not request.path.startswith(("/healthz", "/livez", "/readyz")):
+                and not request.path.startswith(HEALTH):
             raise TooManyRequests("too many requests, please try again later", retry_after=1)
+
+    async def started(self) -> None:
+        """Return once the roles are there by which rights are judged: who is early waits, rather than being refused."""
+        if not self.bootstrapped.is_set():
+            try:
+                async with asyncio.timeout(START_SECONDS):
+                    await self.bootstrapped.wait()
+            except TimeoutError as error:
+                raise ServiceUnavailable("the server is still starting, please try again later") from error
 
     async def identify(self, request: Request, scope: dict[str, Any]) -> None:
         """Set the request's user. Raises Unauthorized, and Forbidden where it may not act as another."""
