@@ -78,6 +78,6 @@ async def work(settings: ControllerSettings, client: Client, clock: Clock, autho
     garbage.enqueue = runner.add(garbage).queue.add
     async with asyncio.TaskGroup() as group:
         group.create_task(runner.run(), name="controllers")
-        group.create_task(garbage.follow(), name="garbage kinds")
         await informers.synced()
+        group.create_task(garbage.follow(), name="garbage kinds")
         log.info("controllers are running", extra={"controllers": [*runner.counts]})

@@ -6,6 +6,8 @@ deleted only in the version that was judged.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -30,6 +32,8 @@ from timonier.reconcile.snapshot import Snapshot, Watch
 log = logging.getLogger(__name__)
 
 REDISCOVER: Seconds = 30.0
+FILLING: Seconds = 1.0
+"""How long one mirror that does not fill keeps the next from beginning."""
 UNKNOWN_KIND: Seconds = 30.0
 NEEDED = frozenset({"delete", "list", "watch"})
 IGNORED = frozenset({("", "Event"), ("events.k8s.io", "Event")})
@@ -46,6 +50,7 @@ class GarbageController:
         self.enqueue: Callable[[str], None] = lambda uid: None
         self._informers, self._discovered, self._clock = informers, discovered, clock
         self._mirrors: dict[Kind, tuple[Informer[Any], bool]] = {}
+        self._begun = False  # whether every kind that is served has a mirror
 
     @property
     def watches(self) -> Sequence[Watch[Any]]:
@@ -56,19 +61,28 @@ class GarbageController:
         while True:
             try:
                 kinds = await self._discovered.kinds()
-                self.mirror([kind for kind in kinds if set(kind.verbs) >= NEEDED
-                             and (kind.group, kind.kind) not in IGNORED])
+                await self.mirror([kind for kind in kinds if set(kind.verbs) >= NEEDED
+                                   and (kind.group, kind.kind) not in IGNORED])
             except (ApiError, HttpError) as error:
                 log.warning("discovery failed", extra={"error": str(error)})
             await self._clock.sleep(REDISCOVER if self._mirrors else 1.0)
 
-    def mirror(self, kinds: Iterable[Kind]) -> None:
+    async def mirror(self, kinds: Iterable[Kind]) -> None:
+        """Have a mirror of each of these kinds and of no others.
+
+        They are many: each is filled before the next begins, so that they do not stand in the way of work that waits.
+        """
         served = set(kinds)
+        self._begun = served <= set(self._mirrors)
         for kind in served - set(self._mirrors):
             shared = self._informers.complete(kind)
             informer = shared or self._informers.informer(Partial, kind=kind)
             self._mirrors[kind] = informer, shared is None
             informer.on_change(self._handler(kind, slim=shared is None))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FILLING):
+                    await informer.synced.wait()
+        self._begun = True
         for kind in set(self._mirrors) - served:
             informer, own = self._mirrors.pop(kind)
             if own:
@@ -90,8 +104,9 @@ class GarbageController:
 
     @property
     def complete(self) -> bool:
-        """Whether every mirror is filled, so that dependents which are not seen do not exist."""
-        return bool(self._mirrors) and all(mirror.synced.is_set() for mirror, _ in self._mirrors.values())
+        """Whether every kind's mirror is filled, so that dependents which are not seen do not exist."""
+        mirrors = [mirror for mirror, _ in self._mirrors.values()]
+        return self._begun and bool(mirrors) and all(mirror.synced.is_set() for mirror in mirrors)
 
     def plan(self, key: str, snapshot: Snapshot, now: Time) -> Plan:
         item = self.graph.items.get(key)
