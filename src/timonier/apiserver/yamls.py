@@ -13,6 +13,10 @@ LARGEST = 1_000_000
 """Values in a document once its aliases are followed."""
 
 
+DEEPEST = 250
+"""Levels of nesting; JSON cannot be written with many more."""
+
+
 class BadYaml(ValueError):
     """The text is not YAML that could be JSON; the message says where."""
 
@@ -30,12 +34,14 @@ Loader.yaml_implicit_resolvers = {
 def load(text: bytes) -> Any:
     """The one document of a text. Raises BadYaml."""
     try:
+        check_depth(text)
         value = yaml.load(text, Loader)
+        check_size(value, {})
+        return as_json(value)
+    except BadYaml:
+        raise
     except (yaml.YAMLError, ValueError) as error:
         raise BadYaml(f"yaml: {describe(error)}") from None
-    except RecursionError:
-        raise BadYaml("yaml: exceeded max depth") from None
-    return as_json(value, [0])
 
 
 def describe(error: Exception) -> str:
@@ -44,15 +50,40 @@ def describe(error: Exception) -> str:
     return f"line {mark.line + 1}: {problem}" if mark else problem
 
 
-def as_json(value: Any, count: list[int]) -> Any:
+def check_depth(text: bytes) -> None:
+    """Raises BadYaml where values are nested too deeply for what follows; libyaml would overflow its stack."""
+    depth = 0
+    for event in yaml.parse(text, Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > DEEPEST:
+                raise BadYaml("yaml: exceeded max depth")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+
+
+def check_size(value: Any, known: dict[int, int]) -> int:
+    """How many values there are once aliases are followed, each counted once and then remembered by its identity.
+    Raises BadYaml where there are too many.
+    """
+    if not isinstance(value, dict | list):
+        return 1
+    size = known.get(id(value))
+    if size is None:
+        known[id(value)] = LARGEST  # what contains itself has no end
+        size = 1 + sum(check_size(child, known) for child in (value.values() if isinstance(value, dict) else value))
+        if size > LARGEST:
+            raise BadYaml("yaml: document contains excessive aliasing")
+        known[id(value)] = size
+    return size
+
+
+def as_json(value: Any) -> Any:
     """The value with text keys and no types of YAML's own."""
-    count[0] += 1
-    if count[0] > LARGEST:
-        raise BadYaml("yaml: document contains excessive aliasing")
     if isinstance(value, dict):
-        return {key_text(key): as_json(child, count) for key, child in value.items()}
+        return {key_text(key): as_json(child) for key, child in value.items()}
     if isinstance(value, list):
-        return [as_json(child, count) for child in value]
+        return [as_json(child) for child in value]
     if isinstance(value, str | int | float | bool) or value is None:
         return value
     raise BadYaml(f"yaml: cannot convert {type(value).__name__} to JSON")

@@ -45,7 +45,8 @@ async def test_yaml_that_cannot_be_read(cluster: Cluster) -> None:
     assert (reply.code, reply.json["reason"]) == (400, "BadRequest")
     bomb = b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
         b"%c: &%c [%b]\n" % (98 + n, 98 + n, b",".join([b"*%c" % (97 + n)] * 9)) for n in range(9))
-    assert (await cluster.post(CONFIGS, bomb, content_type="application/yaml")).code == 400
+    for text in (bomb, b"a: &a [*a]", b"[" * 5000 + b"]" * 5000, b"[" * 1_000_000, b"- " * 500_000):
+        assert (await cluster.post(CONFIGS, text, content_type="application/yaml")).code == 400
 
 
 async def test_yaml_that_can_be_read(cluster: Cluster) -> None:
