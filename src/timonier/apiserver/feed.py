@@ -66,7 +66,8 @@ class Feed:
         page = await self.recent()
         by_prefix: dict[str, list[Item]] = defaultdict(list)
         for entry in page.entries:
-            by_prefix[prefix_of(entry.key)].append(Item(entry.key, entry.value, entry.revision))
+            if (prefix := prefix_of(entry.key)) in self.caches:  # reservations of ports and addresses are no objects
+                by_prefix[prefix].append(Item(entry.key, entry.value, entry.revision))
         for prefix, cache in self.caches.items():
             cache.load(by_prefix.get(prefix, ()), page.revision)
         self.advance(page.revision)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import orjson
 import pytest
 from support.api_server import Cluster, config, running
 
+from timonier.apiserver import feed
 from timonier.apiserver.encryption import EncryptedStore, Undecipherable, read_key
 from timonier.apiserver.metadata import generated_name
 from timonier.apiserver.objects import encode, read, splice
@@ -90,6 +92,17 @@ async def test_watches_resume_across_a_restart(tmp_path: Path) -> None:
     async with running(tmp_path, await SqliteStore.open(tmp_path / "store.db")) as cluster:
         watch = await cluster.watch(f"{url}?watch=1&resourceVersion={start}")
         assert [event["object"]["metadata"]["name"] for event in watch.events()] == ["b"]
+
+
+async def test_node_ports_that_were_claimed_long_ago_do_not_keep_the_server_from_starting(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "REPLAYED", 0)
+    url = "/api/v1/namespaces/default/services"
+    async with running(tmp_path, await SqliteStore.open(tmp_path / "store.db")) as cluster:
+        body = {"metadata": {"name": "web"}, "spec": {"type": "NodePort", "ports": [{"port": 80, "nodePort": 31000}]}}
+        assert (await cluster.post(url, body)).code == 201
+    async with asyncio.timeout(10), running(tmp_path, await SqliteStore.open(tmp_path / "store.db")) as cluster:
+        assert (await cluster.get(f"{url}/web")).json["spec"]["ports"][0]["nodePort"] == 31000
 
 
 async def test_a_store_that_fails_is_unavailable_and_not_a_defect(cluster: Cluster) -> None:
