@@ -1,13 +1,13 @@
-"""The real runtime of the kubelet API's tests serves these as well, and links are closed as there."""
+"""Links are closed as in the tests of the kubelet's API."""
 
 from __future__ import annotations
 
 import pytest
-from node_server.conftest import containerd_socket, links
+from node_server.conftest import links
 
 from timonier.cluster.certificates import Authority
 
-__all__ = ["containerd_socket", "links"]
+__all__ = ["links"]
 
 
 @pytest.fixture(scope="session")

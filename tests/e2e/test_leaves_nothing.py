@@ -1,62 +1,82 @@
-"""`timonier delete` leaves the machine as it was: no process, mount, namespace, link, rule, control group or file."""
+"""`timonier delete` leaves the machine as it was: no process, mount, namespace, link, rule, route, cgroup or file.
+
+Clusters of somebody else, and other runs of these tests, may change meanwhile: what bears their names is not looked at.
+"""
 
 from __future__ import annotations
 
-import os
+import json
+import re
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from support import machine
 from support.cluster import RealCluster
+
+from timonier.cluster import cgroups
+from timonier.cluster.spec import RUN, STATE
 
 pytestmark = pytest.mark.machine
 
-
-def commands() -> set[str]:
-    """The command lines of all processes but this one's own children."""
-    found = set()
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-        except OSError:
-            continue
-        if line and "leftover" in line:
-            found.add(line)
-    return found
+FILES = (STATE, RUN, Path("/run/netns"), Path("/var/lib/cni"), Path("/var/lib/containerd"), Path("/var/lib/kubelet"),
+         Path("/var/log/pods"), Path("/var/log/containers"))
+NAMELESS_FILES = (Path("/run/containerd"),)
+"""Shims of all containerds have their sockets here, and nothing tells whose they are."""
 
 
-def text(*command: str) -> set[str]:
-    return set(subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines())
+def lines(*command: str) -> list[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.splitlines()
 
 
-def observe() -> dict[str, set[str]]:
+def tree(folders: Iterable[Path]) -> list[str]:
+    return [str(path) for folder in folders if folder.is_dir() for path in (folder, *folder.rglob("*"))]
+
+
+def observe(name: str) -> dict[str, list[str]]:
     return {
-        "processes": commands(),
-        "mounts": {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()},
-        "namespaces": set(os.listdir("/run/netns")) if Path("/run/netns").is_dir() else set(),
-        "links": set(os.listdir("/sys/class/net")),
-        "rules": text("nft", "list", "ruleset"),
-        "routes": text("ip", "route"),
-        "sysctls": {Path("/proc/sys/net/ipv4/ip_forward").read_text()},
-        "cgroups": {str(folder) for folder in Path("/sys/fs/cgroup").rglob("*timonier*/*")},
-        "files": {str(path) for root in ("/var/lib/timonier", "/run/timonier", "/var/lib/cni", "/run/netns")
-                  for path in Path(root).rglob("*") if "e2e" not in str(path)},
+        "processes": [command for command in machine.commands() if name in command],
+        "mounts": machine.mountpoints(),
+        "links": tree([Path("/sys/class/net")]),
+        "rules": lines("nft", "--stateless", "list", "ruleset"),
+        "routes": lines("ip", "route", "show", "table", "all"),
+        "forwarding": lines("cat", "/proc/sys/net/ipv4/ip_forward"),
+        "cgroups": [str(path) for root in cgroups.hierarchies() for path in (root / "timonier").rglob("*/")],
+        "files": tree(FILES),
+        "nameless files": tree(NAMELESS_FILES),
     }
 
 
-def test_deleting_a_busy_cluster_leaves_nothing(tmp_path, standins: Path) -> None:
-    made = RealCluster("leftover", tmp_path / "kubeconfig")
-    made.timonier("delete", "--name", made.name)
-    before = observe()
-    try:
-        made.start("--nodes", "2")
-        made.timonier("image", "load", "--name", made.name, str(standins))
+def foreign_clusters(mine: str) -> dict[str, int]:
+    """The other clusters on this machine, each with its index."""
+    specs = [json.loads(file.read_text()) for file in STATE.glob("*/cluster.json")]
+    return {spec["name"]: spec["index"] for spec in specs if spec["name"] != mine}
+
+
+def marks(foreign: dict[str, int]) -> re.Pattern[str]:
+    """What tells that something belongs to another cluster or another run: a name, a link's, or an address."""
+    found = [rf"timonier[-/]test-(?!{machine.RUN.removeprefix('test-')}\b)"]
+    for name, index in foreign.items():
+        found += [rf"timonier[-/]{name}\b", rf"\btimonier{index}(n[0-9]+)?\b", rf"\b10\.89\.{index}\."]
+    return re.compile("|".join(found))
+
+
+def test_deleting_a_busy_cluster_leaves_nothing(tmp_path: Path, standins: Path) -> None:
+    made = RealCluster("leftover", tmp_path)
+    foreign, before = foreign_clusters(made.name), observe(made.name)
+    with made.running("--nodes", "2", images=standins):
         made.kubectl("create", "deployment", "web", "--image=nginx:1.12.2", "--replicas=4")
         made.kubectl("expose", "deployment", "web", "--port=80", "--type=NodePort")
         made.kubectl("rollout", "status", "deployment/web", "--timeout=60s", timeout=70)
-    finally:
-        made.timonier("delete", "--name", made.name)
-    after = observe()
-    assert {what: after[what] - before[what] for what in after} == {what: set() for what in after}
-    assert {what: before[what] - after[what] for what in before} == {what: set() for what in before}
-    assert not made.kubeconfig.exists() or "leftover" not in made.kubeconfig.read_text()
+        during = observe(made.name)
+    foreign, after = foreign | foreign_clusters(made.name), observe(made.name)
+    not_ours = marks(foreign)
+    for what in before:
+        if what == "nameless files" and foreign:
+            continue
+        was, now = (sorted(line for line in seen[what] if not not_ours.search(line)) for seen in (before, after))
+        assert now == was, what
+    for what in ("processes", "mounts", "links", "routes", "cgroups", "files", "nameless files"):
+        assert [line for line in during[what] if line not in before[what]], f"{what} of a cluster would not be seen"
+    assert not made.kubeconfig.exists() or made.name not in made.kubeconfig.read_text()

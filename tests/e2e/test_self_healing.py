@@ -40,14 +40,10 @@ spec:
 
 @pytest.fixture(scope="module")
 def healing(tmp_path_factory: pytest.TempPathFactory, standins: Path) -> Iterator[RealCluster]:
-    made = RealCluster("healing", tmp_path_factory.mktemp("healing") / "kubeconfig")
-    made.timonier("delete", "--name", made.name)
-    made.start("--nodes", "2")
-    made.timonier("image", "load", "--name", made.name, str(standins))
-    made.apply(WEB)
-    made.kubectl("rollout", "status", "deployment/web", "--timeout=60s", timeout=70)
-    yield made
-    made.timonier("delete", "--name", made.name)
+    with RealCluster("healing", tmp_path_factory.mktemp("healing")).running("--nodes", "2", images=standins) as made:
+        made.apply(WEB)
+        made.kubectl("rollout", "status", "deployment/web", "--timeout=60s", timeout=70)
+        yield made
 
 
 def pods(cluster: RealCluster) -> dict[str, dict]:  # type: ignore[type-arg]

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.real_node import cgroups_left
+from support.containerd import CGROUP, IMAGE
 
 from timonier.node.cri import contract as c
 from timonier.node.cri.containerd import ContainerdRuntime
 
 pytestmark = pytest.mark.machine
-
-CGROUP = f"/timonier-test-cri-{os.getpid()}"
-IMAGE = "docker.io/library/strm-busybox:1"
 
 
 @pytest.fixture
@@ -27,7 +23,6 @@ async def runtime(containerd_socket: Path) -> AsyncIterator[ContainerdRuntime]:
         await made.stop_sandbox(sandbox.id)
         await made.remove_sandbox(sandbox.id)
     await made.close()
-    cgroups_left(CGROUP)
 
 
 def box(folder: Path) -> c.SandboxConfig:

@@ -17,7 +17,7 @@ from timonier.api.types import core_v1
 
 pytestmark = pytest.mark.machine
 
-IMAGE = "strm-busybox:1"
+IMAGE = "test-busybox:1"
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ PLUGINS = "/usr/lib/cni"
 
 @pytest.fixture
 def space() -> Iterator[Namespace]:
-    home, away = Namespace("tprx-home"), Namespace("tprx-away")
+    home, away = Namespace("home"), Namespace("away")
     connect(home, "eth0", away, "eth0")
     home.ip(f"addr add {HERE}/24 dev eth0")
     home.ip("link set eth0 mtu 1420")
@@ -136,7 +136,7 @@ def test_pods_attached_by_cni_reach_each_other_through_the_node(
     start(submit, HandMirror(node("a", HERE, pod_cidr="10.244.0.0/24")), tmp_path)
     eventually((tmp_path / "net.d" / CONFIGURATION).exists)
     configuration = json.loads((tmp_path / "net.d" / CONFIGURATION).read_text())
-    pods = [Namespace("tprx-cni1"), Namespace("tprx-cni2")]
+    pods = [Namespace("cni1"), Namespace("cni2")]
     try:
         addresses = [cni(space, "ADD", configuration, pod)["ips"][0]["address"].split("/")[0] for pod in pods]
         assert all(address.startswith("10.244.0.") for address in addresses)
@@ -160,8 +160,8 @@ def cni(space: Namespace, command: str, configuration: dict[str, Any], pod: Name
     """Run the first plugin of a configuration, as a runtime would."""
     plugin = configuration["plugins"][0] | {key: configuration[key] for key in ("cniVersion", "name")}
     environment = os.environ | {"CNI_COMMAND": command, "CNI_CONTAINERID": pod.name, "CNI_IFNAME": "eth0",
-                                "CNI_NETNS": f"/var/run/netns/{pod.name}", "CNI_PATH": PLUGINS}
-    done = subprocess.run(["nsenter", f"--net=/var/run/netns/{space.name}", f"{PLUGINS}/{plugin['type']}"],
+                                "CNI_NETNS": f"/run/netns/{pod.name}", "CNI_PATH": PLUGINS}
+    done = subprocess.run(["nsenter", f"--net=/run/netns/{space.name}", f"{PLUGINS}/{plugin['type']}"],
                           input=json.dumps(plugin), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
     answer: dict[str, Any] = json.loads(done.stdout or "{}")

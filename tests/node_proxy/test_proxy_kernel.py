@@ -23,7 +23,7 @@ ROUTE = Route((Endpoint("10.244.0.1", 80),), shortcut=(Endpoint("10.244.0.2", 80
 
 @pytest.fixture
 def space() -> Iterator[Namespace]:
-    made = Namespace("tprx-kernel")
+    made = Namespace("kernel")
     yield made
     made.delete()
 

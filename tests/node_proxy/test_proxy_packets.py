@@ -74,7 +74,7 @@ class Lab:
 
 @pytest.fixture(scope="module")
 def whole_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    spaces = [Namespace(f"tprx-{name}") for name in ("node", "other", "out", "pod1", "pod2", "pod3")]
+    spaces = [Namespace(name) for name in ("node", "other", "out", "pod1", "pod2", "pod3")]
     lab = Lab(*spaces)
     responders = []
     try:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from node_server.real_runtime import CGROUP, IMAGE
+from support.containerd import CGROUP, IMAGE
 
 from timonier.api.types import core_v1
 from timonier.node.cri.contract import ContainerConfig, Runtime, SandboxConfig
@@ -26,7 +26,7 @@ async def running_pod(runtime: Runtime, logs: Path, command: list[str], *, tty: 
                       ) -> AsyncIterator[RunningPod]:
     """A pod `default/web` with container `main`, its status as a kubelet would write it."""
     uid = str(uuid.uuid4())
-    sandbox_config = SandboxConfig("web", uid, "default", log_directory=str(logs), cgroup_parent=f"/{CGROUP}")
+    sandbox_config = SandboxConfig("web", uid, "default", log_directory=str(logs), cgroup_parent=CGROUP)
     sandbox = await runtime.run_sandbox(sandbox_config)
     try:
         config = ContainerConfig("main", IMAGE, command=tuple(command), log_path="main.log", tty=tty, stdin=stdin)

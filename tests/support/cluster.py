@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from support import machine
 from support.kubectl import NEWEST, kubectl
 
 T = TypeVar("T")
@@ -40,15 +41,23 @@ def free_port() -> int:
 
 @dataclass
 class RealCluster:
-    """A cluster by name, with a kubeconfig that no other test sees."""
+    """A cluster of this run, with a home and a kubeconfig that no other test sees."""
 
-    name: str
-    kubeconfig: Path
+    purpose: str
+    home: Path
     port: int = field(default_factory=free_port)
     env: dict[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.env = dict(os.environ) | {"KUBECONFIG": str(self.kubeconfig)}
+        self.env = os.environ | {"HOME": str(self.home), "KUBECONFIG": str(self.kubeconfig)}
+
+    @property
+    def name(self) -> str:
+        return f"{machine.RUN}-{self.purpose}"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.home / "kubeconfig"
 
     def timonier(self, *arguments: str, timeout: float = 120, check: bool = True) -> Done:
         return run([sys.executable, "-m", "timonier", *arguments], env=self.env, timeout=timeout, check=check)
@@ -72,6 +81,16 @@ class RealCluster:
 
     def delete(self, *arguments: str) -> Done:
         return self.kubectl("delete", "--ignore-not-found", *arguments)
+
+    @contextmanager
+    def running(self, *arguments: str, images: Path) -> Iterator[RealCluster]:
+        """The cluster started, with images on every node; deleted in the end."""
+        try:
+            self.start(*arguments)
+            self.timonier("image", "load", "--name", self.name, str(images))
+            yield self
+        finally:
+            self.timonier("delete", "--name", self.name)
 
     @contextmanager
     def namespace(self, name: str) -> Iterator[str]:

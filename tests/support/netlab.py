@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import os
 import socket
 import subprocess
 import threading
@@ -17,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from support import machine
+
 T = TypeVar("T")
-CLONE_NEWNET = 0x40000000
-LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def ip(command: str) -> str:
@@ -27,29 +25,23 @@ def ip(command: str) -> str:
 
 
 class Namespace:
-    """A network namespace with its loopback up."""
+    """A network namespace of this run with its loopback up."""
 
     def __init__(self, name: str) -> None:
-        self.name = name
-        subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)  # of a run that was killed
-        ip(f"netns add {name}")
+        self.name = f"{machine.PREFIX}-{name}"
+        ip(f"netns add {self.name}")
         self.ip("link set lo up")
 
     def ip(self, command: str) -> str:
         return ip(f"-n {self.name} {command}")
 
     def run(self, *command: str) -> str:
-        return subprocess.run(["nsenter", f"--net=/var/run/netns/{self.name}", *command], check=True,
+        return subprocess.run(["nsenter", f"--net=/run/netns/{self.name}", *command], check=True,
                               capture_output=True, text=True).stdout
 
     def enter(self) -> None:
         """Put the calling thread into this namespace, for good."""
-        handle = os.open(f"/var/run/netns/{self.name}", os.O_RDONLY)
-        try:
-            if LIBC.setns(handle, CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
-        finally:
-            os.close(handle)
+        machine.enter_namespace(f"/run/netns/{self.name}")
 
     def inside(self, act: Callable[[], T]) -> T:
         """What `act` returns, run in this namespace."""

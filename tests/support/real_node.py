@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+from support import machine
+from support.containerd import CGROUP
 from support.kubelet_bench import FakeApi, NodeBench
 
 from timonier.kit.clock import SystemClock
@@ -32,7 +33,7 @@ class RealNode(NodeBench):
         self.settings = NodeSettings(
             node_name="n1", node_ip="10.89.0.2", kubeconfig=folder / "kubeconfig", containerd_socket=socket,
             root_dir=folder / "kubelet", pod_logs_dir=folder / "logs", cluster_dns="10.96.0.10",
-            cgroup_root=f"/timonier-test-{os.getpid()}", **settings)
+            cgroup_root=CGROUP, **settings)
         self.kubelet = self.new_kubelet()
 
     def new_kubelet(self) -> Kubelet:
@@ -67,24 +68,18 @@ class RealNode(NodeBench):
 
 @contextlib.asynccontextmanager
 async def real_node(folder: Path, socket: Path, **settings: Any) -> AsyncIterator[RealNode]:
-    node = RealNode(folder, socket, **settings)
+    """A node in a folder whose name tells the run, so that its mounts can be found whatever becomes of it."""
+    home = folder / machine.PREFIX
+    home.mkdir()
+    node = RealNode(home, socket, **settings)
     await node.start()
     try:
         yield node
-    finally:
         for name in [pod.metadata.name for pod in node.api.pods.values()]:
-            with contextlib.suppress(AssertionError):
-                await node.delete(name, grace=0)
-                await node.eventually(lambda name=name: node.gone(name))
+            await node.delete(name, grace=0)
+            await node.eventually(lambda name=name: node.gone(name))
+    finally:
         await node.crash()
         await node.runtime.close()
-        node.cgroups.remove_base()  # type: ignore[attr-defined]
-        cgroups_left(node.settings.cgroup_root)
-
-
-def cgroups_left(root: str) -> None:
-    """Remove the cgroup that the test's node stood in."""
-    mount = Path("/sys/fs/cgroup")
-    for tree in (mount, *mount.iterdir()):
-        if (tree / root.strip("/")).is_dir():
-            cgroups.remove_tree(tree / root.strip("/"))
+        machine.unmount(home)
+    node.cgroups.remove_base()  # type: ignore[attr-defined]
