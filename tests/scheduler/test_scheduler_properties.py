@@ -142,7 +142,7 @@ def cpu(each: core_v1.Pod) -> int:
     return {"0": 0, "500m": 500, "1": 1000}[each.spec.containers[0].resources.requests["cpu"]]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(clusters(), pods())
 def test_scheduler_agrees_with_exhaustive_search(cluster: list[core_v1.Node | core_v1.Pod], new: core_v1.Pod):
     possible, nodes = Search(cluster).fitting(new), snapshot(*cluster)
@@ -154,7 +154,7 @@ def test_scheduler_agrees_with_exhaustive_search(cluster: list[core_v1.Node | co
         assert set(decision.reasons) == set(nodes.row_of)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60)
 @given(clusters(), st.lists(pods(), max_size=5), st.data())
 def test_a_snapshot_kept_up_to_date_equals_one_made_anew(cluster: list[core_v1.Node | core_v1.Pod],
                                                          others: list[core_v1.Pod], data: st.DataObject):
@@ -180,7 +180,7 @@ def test_a_snapshot_kept_up_to_date_equals_one_made_anew(cluster: list[core_v1.N
         assert found[0] == found[1]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100)
 @given(clusters(), pods())
 def test_evicting_the_victims_makes_room_and_none_of_them_could_stay(cluster: list[core_v1.Node | core_v1.Pod],
                                                                       new: core_v1.Pod):
