@@ -20,6 +20,7 @@ from timonier.api import defaults, kinds
 from timonier.api.check import Unreadable, check
 from timonier.api.types import core_v1, meta_v1
 from timonier.api.validation import validate
+from timonier.kit import inotify
 from timonier.kit.clock import Seconds
 from timonier.node.kubelet import names
 from timonier.node.kubelet.api import Unreachable
@@ -132,10 +133,14 @@ class StaticPods:
                 timer.cancel()
 
     async def _watch(self) -> None:
-        from watchfiles import awatch
-        logging.getLogger("watchfiles").setLevel(logging.WARNING)
-        async for _ in awatch(self.folder, recursive=False, debounce=50, step=20):
-            self.changed.set()
+        """Notice changes at once; where that cannot be, `_rescan` does, later."""
+        while True:
+            try:
+                async for _ in inotify.changes(self.folder):
+                    self.changed.set()
+            except OSError as error:
+                log.warning("static pod manifests cannot be watched", extra={"error": str(error)})
+            await self.context.clock.sleep(RESCAN)
 
     async def _rescan(self) -> None:
         await self.context.clock.sleep(RESCAN)
