@@ -36,6 +36,8 @@ async def until_signalled(main: Coroutine[Any, Any, None]) -> None:
 
 
 def freeze() -> None:
-    """Call once a role has started: what start-up made is never looked at by the collector again."""
-    gc.collect()
+    """Call once a role has started: what start-up made is never looked at by the collector again.
+
+    Nothing is collected before: that would find a few hundred objects in 15 ms, in which somebody waits.
+    """
     gc.freeze()
