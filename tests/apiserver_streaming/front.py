@@ -23,13 +23,14 @@ from timonier.apiserver.request import MASTERS_GROUP, Attributes, Request, User
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.client.wire import encode
 from timonier.cluster.certificates import Authority, Identity
+from timonier.component.authenticate import Authenticator
+from timonier.component.authenticate import User as KubeletUser
+from timonier.component.authorise import Access
 from timonier.kit.serve import serve
 from timonier.kit.tls import server_context
 from timonier.kit.trust import Authorities
 from timonier.node.kubelet.server.app import KubeletApi
-from timonier.node.kubelet.server.authenticate import Authenticator
-from timonier.node.kubelet.server.authenticate import User as KubeletUser
-from timonier.node.kubelet.server.authorise import Access, Authoriser
+from timonier.node.kubelet.server.authorise import Authoriser
 from timonier.node.kubelet.server.host import Host
 from timonier.store.contract import ABSENT
 from timonier.store.memory import MemoryStore

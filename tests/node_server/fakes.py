@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from timonier.api.types import core_v1
+from timonier.component.authenticate import Authenticator, User
+from timonier.component.authorise import Access
 from timonier.kit.clock import Clock, FakeClock
 from timonier.kit.serve import serve
 from timonier.kit.streaming.spdy import Data, Event, Spdy, StreamOpened
@@ -26,8 +28,7 @@ from timonier.node.cri.contract import (
     SandboxState,
 )
 from timonier.node.kubelet.server.app import KubeletApi
-from timonier.node.kubelet.server.authenticate import Authenticator, User
-from timonier.node.kubelet.server.authorise import Access, Authoriser
+from timonier.node.kubelet.server.authorise import Authoriser
 from timonier.node.kubelet.server.host import Host
 from timonier.node.kubelet.server.streams import Streams
 

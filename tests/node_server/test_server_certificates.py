@@ -17,12 +17,12 @@ from support.certificates import Made, context
 from support.showing import BAD, VERSIONS, Answered, ask, sorts
 
 from timonier.cluster.certificates import Authority, Identity
+from timonier.component.authenticate import Authenticator
 from timonier.kit.clock import SystemClock
 from timonier.kit.serve import serve
 from timonier.kit.tls import server_context
 from timonier.kit.trust import Authorities
 from timonier.node.kubelet.server.app import KubeletApi
-from timonier.node.kubelet.server.authenticate import Authenticator
 from timonier.node.kubelet.server.authorise import Authoriser
 from timonier.node.kubelet.server.host import Host
 

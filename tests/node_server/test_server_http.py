@@ -11,10 +11,11 @@ from node_server.fakes import HEADERS, FakeRuntime, kubelet, pod
 
 from timonier.api.types import core_v1
 from timonier.cluster.certificates import Authority, Identity
+from timonier.component.authenticate import User, subject
+from timonier.component.authorise import ALLOWED_SECONDS, REFUSED_SECONDS, Access
 from timonier.kit.clock import FakeClock
 from timonier.kit.http import Connections, Response
-from timonier.node.kubelet.server.authenticate import User, subject
-from timonier.node.kubelet.server.authorise import ALLOWED_SECONDS, REFUSED_SECONDS, Access, accesses
+from timonier.node.kubelet.server.authorise import accesses
 
 
 async def get(url: str, *, method: str = "GET", headers: dict[str, str] = HEADERS) -> Response:

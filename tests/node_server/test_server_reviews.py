@@ -8,10 +8,10 @@ import pytest
 
 from timonier.api.errors import Forbidden
 from timonier.api.types import authentication_v1
-from timonier.node.kubelet.server.answers import Refused
-from timonier.node.kubelet.server.authenticate import User
-from timonier.node.kubelet.server.authorise import Access
-from timonier.node.kubelet.server.reviews import access_review, token_review
+from timonier.component.answers import Refused
+from timonier.component.authenticate import User
+from timonier.component.authorise import Access
+from timonier.component.reviews import access_review, token_review
 
 
 class FakeClient:
@@ -31,7 +31,7 @@ class FakeClient:
 async def test_an_access_is_asked_with_all_that_is_known_of_the_user():
     client = FakeClient(lambda status: setattr(status, "allowed", True))
     user = User("jane", "u1", ("dev",), (("scope", ("a", "b")),))
-    assert await access_review(client)(Access(user, "get", "n1", "metrics"))  # type: ignore[arg-type]
+    assert await access_review(client)(Access(user, "get", resource="nodes", subresource="metrics", name="n1"))  # type: ignore[arg-type]
     [spec] = [review.spec for review in client.asked]
     assert (spec.user, spec.uid, spec.groups, spec.extra) == ("jane", "u1", ["dev"], {"scope": ["a", "b"]})
     found = spec.resourceAttributes
@@ -48,7 +48,7 @@ async def test_a_token_stands_for_whom_the_api_server_says():
 
 async def test_an_api_server_that_does_not_answer_is_not_a_refusal():
     client: Any = FakeClient(Forbidden("no"))
-    for asking in (token_review(client)("t"), access_review(client)(Access(User("u"), "get", "n1", "proxy"))):
+    for asking in (token_review(client)("t"), access_review(client)(Access(User("u"), "get", "/metrics"))):
         with pytest.raises(Refused) as refused:
             await asking
         assert refused.value.status == 503

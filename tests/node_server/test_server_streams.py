@@ -9,12 +9,12 @@ import pytest
 from node_server.clients import eventually, refusal, session, switch, websocket_headers
 from node_server.fakes import HEADERS, FakeRuntime, Peer, kubelet, streaming_server
 
+from timonier.component.authenticate import User
+from timonier.component.authorise import Access
 from timonier.kit.clock import SystemClock
 from timonier.kit.streaming.websocket import Close
 from timonier.node.cri.contract import NotInRuntime, RuntimeFailure, RuntimeUnavailable
 from timonier.node.kubelet.server import hop, streams
-from timonier.node.kubelet.server.authenticate import User
-from timonier.node.kubelet.server.authorise import Access
 from timonier.node.kubelet.server.streams import Streams
 
 V5 = "v5.channel.k8s.io"

@@ -14,10 +14,10 @@ import msgspec
 
 from timonier.api.types import core_v1
 from timonier.client.wire import encode
+from timonier.component.answers import Call, Refused, Send
+from timonier.component.authenticate import Authenticator
 from timonier.node.cri.contract import NotInRuntime, RuntimeFailure, RuntimeUnavailable
 from timonier.node.kubelet.server import channels, files, hop, logs, metrics, stats
-from timonier.node.kubelet.server.answers import Call, Refused, Send
-from timonier.node.kubelet.server.authenticate import Authenticator
 from timonier.node.kubelet.server.authorise import Authoriser
 from timonier.node.kubelet.server.host import Host, container_names
 from timonier.node.kubelet.server.streams import Streams, check_upgrade

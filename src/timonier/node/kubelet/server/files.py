@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from timonier.component.answers import TEXT, Call, Refused
 from timonier.kit.streaming.chunked import ChunkedAnswer
-from timonier.node.kubelet.server.answers import TEXT, Call, Refused
 
 CHUNK = 256 * 1024
 NOT_FOUND = "404 page not found\n"

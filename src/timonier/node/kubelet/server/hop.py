@@ -11,10 +11,10 @@ import asyncio
 import ipaddress
 import os
 
+from timonier.component.answers import Call, Refused
+from timonier.component.authenticate import User
 from timonier.kit.clock import Seconds
 from timonier.kit.streaming.relay import IDLE_SECONDS, Link, relay
-from timonier.node.kubelet.server.answers import Call, Refused
-from timonier.node.kubelet.server.authenticate import User
 
 PROTOCOL = "tcp"
 DIAL_SECONDS: Seconds = 10.0

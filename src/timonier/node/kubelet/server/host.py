@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from timonier.api.types import core_v1
+from timonier.component.answers import Refused
 from timonier.kit.clock import Clock, SystemClock
 from timonier.node.cri.contract import Container, ContainerState, Runtime, SandboxState
-from timonier.node.kubelet.server.answers import Refused
 
 
 def nothing() -> Mapping[str, Any]:

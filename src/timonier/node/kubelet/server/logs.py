@@ -8,12 +8,12 @@ from pathlib import Path
 
 from timonier.api import times
 from timonier.api.types import core_v1
+from timonier.component.answers import TEXT, Call, Refused
 from timonier.kit.clock import Time
 from timonier.kit.streaming.chunked import send
 from timonier.node.cri.contract import ContainerState, NotInRuntime, RuntimeFailure
 from timonier.node.kubelet.logs.lines import STREAMS, LogOptions
 from timonier.node.kubelet.logs.read import read_log
-from timonier.node.kubelet.server.answers import TEXT, Call, Refused
 from timonier.node.kubelet.server.host import Host, container_names, container_status
 
 WAITING = {"ErrImagePull": "image can't be pulled", "ImagePullBackOff": "trying and failing to pull image"}

@@ -6,14 +6,14 @@ import asyncio
 import socket
 
 from timonier.client.client import Client
+from timonier.component.authenticate import Authenticator
+from timonier.component.reviews import access_review, token_review
 from timonier.kit.serve import serve
 from timonier.kit.tls import server_context
 from timonier.kit.trust import Authorities
 from timonier.node.kubelet.server.app import KubeletApi
-from timonier.node.kubelet.server.authenticate import Authenticator
 from timonier.node.kubelet.server.authorise import Authoriser
 from timonier.node.kubelet.server.host import Host
-from timonier.node.kubelet.server.reviews import access_review, token_review
 from timonier.node.settings import NodeSettings
 
 

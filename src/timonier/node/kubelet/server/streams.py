@@ -11,13 +11,13 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from timonier.component.answers import Call, Refused
 from timonier.kit.clock import Seconds
 from timonier.kit.http import Connections, HttpError
 from timonier.kit.streaming import websocket
 from timonier.kit.streaming.relay import IDLE_SECONDS, Link, both_ways, relay
 from timonier.kit.streaming.switching import switching
 from timonier.node.kubelet.server import channels
-from timonier.node.kubelet.server.answers import Call, Refused
 from timonier.node.kubelet.server.channels import Channels, Tunnel
 
 CREATION_SECONDS: Seconds = 30.0

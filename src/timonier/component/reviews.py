@@ -1,14 +1,14 @@
-"""The two reviews that the kubelet's API needs, asked of the API server."""
+"""The two reviews behind delegated authentication and authorisation, asked of the API server."""
 
 from __future__ import annotations
 
 from timonier.api.errors import ApiError
 from timonier.api.types import authentication_v1, authorization_v1
 from timonier.client.client import Client
+from timonier.component.answers import Refused
+from timonier.component.authenticate import TokenReview, User
+from timonier.component.authorise import Access, Review
 from timonier.kit.http import HttpError
-from timonier.node.kubelet.server.answers import Refused
-from timonier.node.kubelet.server.authenticate import TokenReview, User
-from timonier.node.kubelet.server.authorise import Access, Review
 
 
 def token_review(client: Client) -> TokenReview:
@@ -30,11 +30,15 @@ def token_review(client: Client) -> TokenReview:
 def access_review(client: Client) -> Review:
     async def review(access: Access) -> bool:
         user = access.user
-        attributes = authorization_v1.ResourceAttributes(
-            verb=access.verb, version="v1", resource="nodes", subresource=access.subresource, name=access.node)
         spec = authorization_v1.SubjectAccessReviewSpec(
-            user=user.name, uid=user.uid, groups=list(user.groups), resourceAttributes=attributes,
+            user=user.name, uid=user.uid, groups=list(user.groups),
             extra={key: list(values) for key, values in user.extra})
+        if access.path:
+            spec.nonResourceAttributes = authorization_v1.NonResourceAttributes(verb=access.verb, path=access.path)
+        else:
+            spec.resourceAttributes = authorization_v1.ResourceAttributes(
+                verb=access.verb, version="v1", resource=access.resource, subresource=access.subresource,
+                name=access.name)
         try:
             return (await client.create(authorization_v1.SubjectAccessReview(spec=spec))).status.allowed
         except (ApiError, HttpError) as error:

@@ -1,4 +1,4 @@
-"""Who asks the kubelet: a client certificate of the cluster's CA, or a token that the API server vouches for."""
+"""Who asks: a client certificate of the cluster's CA, or a token that the API server vouches for."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from timonier.component.answers import Call, Refused
 from timonier.kit.clock import Clock, Seconds, SystemClock, Time
 from timonier.kit.trust import Authorities, Untrusted, Verified
-from timonier.node.kubelet.server.answers import Call, Refused
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""How the kubelet's API reads requests and answers them: plain ASGI, errors as plain text.
+"""How the HTTP side of a cluster's parts reads requests and answers them: plain ASGI, errors as plain text.
 
 Source: the kubelet writes its errors as bare text; the API server turns them into a Status.
 """
@@ -57,7 +57,7 @@ class Call:
         return values[0] if values else ""
 
     def flag(self, name: str) -> bool:
-        """Whether a parameter is set as the kubelet's own ones are: `1` or `true`."""
+        """Whether a parameter is set as the kubelet's own parameters are: `1` or `true`."""
         return self.parameter(name).lower() in ("1", "true")
 
     @property
