@@ -10,16 +10,16 @@ RUN_PACKAGES  := python3-venv containerd runc containernetworking-plugins libnft
                  busybox-static
 TEST_PACKAGES := etcd-server
 
-.PHONY: run test test-unit check docs bench clean install packages test-packages lock
+.PHONY: run test test-unit check docs bench clean install packages test-packages test-kubectls lock
 
 run: install packages  ## a cluster, a web application on it, and a look at how it heals
 	$(SUDO) $(BIN)/timonier start --name $(NAME)
 	$(SUDO) $(BIN)/timonier demo --name $(NAME)
 
-test: install packages test-packages  ## everything, with real containers and packets; coverage of the pure parts
+test: install packages test-packages test-kubectls  ## everything, with real containers and packets; coverage of the pure parts
 	$(BIN)/pytest -q -n 2 -m "not machine" --cov --cov-report=
 	$(BIN)/coverage report --include='*/api/*,*/store/*,*/reconcile/*,*/controllers/*,*/scheduler/*' --skip-covered
-	$(SUDO) $(BIN)/pytest -q -m machine
+	$(SUDO) $(BIN)/pytest -q -p no:cacheprovider -m machine
 
 test-unit: install  ## what needs no root, no containers and no namespaces
 	$(BIN)/pytest -q -n auto -m "not machine"
@@ -54,10 +54,13 @@ packages:
 test-packages:
 	@./scripts/debian-packages $(TEST_PACKAGES)
 
+test-kubectls: install
+	@PYTHONPATH=tests $(BIN)/python -m support.kubectl
+
 lock:  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml --generate-hashes --python-version 3.11 \
 	    --no-header --output-file requirements.lock
 
 clean:  ## remove every cluster on this machine, and what was installed in the checkout
 	-test -x $(BIN)/timonier && $(SUDO) $(BIN)/timonier delete --all
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .cache

