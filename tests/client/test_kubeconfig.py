@@ -70,7 +70,7 @@ def test_file_names_are_relative_to_their_kubeconfig(tmp_path):
 
 
 @pytest.mark.parametrize(("content", "complaint"), [
-    pytest.param("a: [", "cannot read", id="malformed-yaml"),
+    pytest.param("a: [", "is damaged", id="malformed-yaml"),
     pytest.param("- 1", "not a mapping", id="a-list"),
     pytest.param("current-context: x", 'context "x" does not exist', id="missing-context"),
     pytest.param("clusters: [{cluster: {}}]", "has no name", id="nameless-entry"),

@@ -140,9 +140,9 @@ def test_an_openssl_of_another_version_is_left_alone(monkeypatch):
 
 
 @pytest.mark.parametrize(("certificate", "key", "ca", "why"), [
-    ("none", "server.key", "ca.crt", "none cannot be read: No such file"),
-    ("server.crt", "none", "ca.crt", "none cannot be read: No such file"),
-    ("server.crt", "server.key", "none", "none cannot be read: No such file"),
+    ("none", "server.key", "ca.crt", "none: No such file"),
+    ("server.crt", "none", "ca.crt", "none: No such file"),
+    ("server.crt", "server.key", "none", "none: No such file"),
     ("server.crt", "ca.key", "ca.crt", "not a certificate and its key"),
     ("bad", "server.key", "ca.crt", "not a certificate and its key"),
     ("server.crt", "server.key", "bad", "bad holds no certificates"),

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from timonier.kit.fatal import CannotRun, needed
 from timonier.store.contract import Absent, Conflict, Entry, Event, Page, Revision, Store, StoreError
 
 if TYPE_CHECKING:
@@ -23,18 +24,30 @@ MARK = b"aesgcm:1:"
 NONCE = 12
 KEY_BYTES = 32
 PREFIXES = ("/secrets/",)
+CHECKED = 100
+"""Values of each prefix that are read at the start, to see whether the key is the right one."""
 
 
-class Undecipherable(StoreError):
+class Undecipherable(CannotRun, StoreError):
     """A value that this key did not encrypt, or that was changed on disk."""
 
 
 def read_key(file: Path) -> bytes:
-    """The key of a file. Raises ValueError where it is not one."""
-    key = file.read_bytes()
+    """The key of a file. Raises CannotRun where it is not one."""
+    with needed("cannot read the encryption key"):
+        key = file.read_bytes()
     if len(key) != KEY_BYTES:
-        raise ValueError(f"{file}: an encryption key has {KEY_BYTES} bytes, this file has {len(key)}")
+        raise CannotRun(f"{file}: an encryption key has {KEY_BYTES} bytes, this file has {len(key)}")
     return key
+
+
+async def check_readable(store: Store) -> None:
+    """Raise Undecipherable where the store has values that need another key, or one where it was given none."""
+    for prefix in PREFIXES:
+        page = await store.list(prefix, limit=CHECKED)
+        if any(entry.value.startswith(MARK) for entry in page.entries):
+            raise Undecipherable(f"values below {prefix} are encrypted; give the key with which they were written as "
+                                 "--encryption-key-file")
 
 
 class EncryptedStore:
@@ -60,7 +73,8 @@ class EncryptedStore:
         try:
             return self._cipher.decrypt(nonce, sealed, key.encode())
         except InvalidTag:
-            raise Undecipherable(f"{key} was not encrypted with this server's key, or was changed") from None
+            raise Undecipherable(f"{key} was not encrypted with this server's key, or was changed; give the key with "
+                                 "which it was written as --encryption-key-file") from None
 
     def entry(self, entry: Entry) -> Entry:
         return replace(entry, value=self.unseal(entry.key, entry.value))

@@ -11,7 +11,6 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from socket import AF_INET, AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 
 from timonier.apiserver import admission
 from timonier.apiserver.access import access
@@ -19,6 +18,7 @@ from timonier.apiserver.allocate import Addresses, Ports
 from timonier.apiserver.app import ApiServer
 from timonier.apiserver.auth.bootstrap import bootstrap as bootstrap_policy
 from timonier.apiserver.bootstrap import bootstrap, keep_published
+from timonier.apiserver.encryption import EncryptedStore, check_readable, read_key
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.maintenance import aggregate_forever, compact_forever, repair_claims_forever
 from timonier.apiserver.registry import Registry
@@ -26,8 +26,8 @@ from timonier.apiserver.settings import ApiServerSettings
 from timonier.apiserver.strategies.service import ServiceStrategy
 from timonier.kit import process
 from timonier.kit.clock import Clock, SystemClock
-from timonier.kit.serve import serve
-from timonier.kit.tls import server_context
+from timonier.kit.serve import listen, serve
+from timonier.kit.tls import check_pair, server_context
 from timonier.kit.trust import Authorities
 from timonier.store.contract import Store
 
@@ -38,10 +38,12 @@ PUBLISH_SECONDS = 60.0
 
 
 async def run(settings: ApiServerSettings) -> None:
-    """Serve until cancelled."""
+    """Serve until cancelled. Raises CannotRun where a file, the store or a port cannot be used."""
     clock = SystemClock()
     sockets = [listen(address, settings.secure_port) for address in settings.bind_address]
     authorities = Authorities.from_file(settings.client_ca_file)
+    if settings.kubelet_client_certificate and settings.kubelet_client_key:
+        check_pair(settings.kubelet_client_certificate, settings.kubelet_client_key)
     ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file)
     async with opened(settings) as store:
         feed = Feed(store, settings.watch_history)
@@ -88,12 +90,12 @@ async def make_cluster(server: ApiServer) -> None:
 @asynccontextmanager
 async def opened(settings: ApiServerSettings) -> AsyncIterator[Store]:
     """The store that the settings name, its Secrets encrypted where they name a key."""
+    key = None if settings.encryption_key_file is None else read_key(settings.encryption_key_file)
     store = await open_store(settings.store)
-    if settings.encryption_key_file is not None:
-        from timonier.apiserver.encryption import EncryptedStore, read_key
-
-        store = EncryptedStore(store, read_key(settings.encryption_key_file))
     try:
+        if key is not None:
+            store = EncryptedStore(store, key)
+        await check_readable(store)
         yield store
     finally:
         await store.close()
@@ -107,15 +109,3 @@ async def open_store(url: str) -> Store:
     from timonier.store.sqlite import SqliteStore
 
     return await SqliteStore.open(Path(url.removeprefix("sqlite://")))
-
-
-def listen(address: str, port: int) -> socket:
-    """A listening socket. Raises OSError where the port is taken."""
-    family = AF_INET6 if ":" in address else AF_INET
-    sock = socket(family, SOCK_STREAM)
-    sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
-    if family == AF_INET6:
-        sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
-    sock.bind((address, port))
-    sock.setblocking(False)
-    return sock

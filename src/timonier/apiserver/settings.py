@@ -72,7 +72,7 @@ class ApiServerSettings:
         first, last = self.node_ports
         if not 1 <= first <= last <= 65535:
             raise ValueError(f"--service-node-port-range {self.service_node_port_range}: must be FIRST-LAST")
-        if not 0 <= self.secure_port <= 65535:
+        if not 1 <= self.secure_port <= 65535:
             raise ValueError(f"--secure-port {self.secure_port}: must be a port")
         if (self.kubelet_client_certificate is None) != (self.kubelet_client_key is None):
             raise ValueError("--kubelet-client-certificate and --kubelet-client-key go together")

@@ -8,9 +8,9 @@ Source: Kubernetes docs, "Organizing Cluster Access Using kubeconfig Files".
 from __future__ import annotations
 
 import base64
-import binascii
 import contextlib
 import os
+import re
 import ssl
 import tempfile
 from collections.abc import Iterator
@@ -20,11 +20,21 @@ from typing import Any
 
 import yaml
 
+from timonier.kit.fatal import CannotRun, sentence
+
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class ConfigError(ValueError):
+SECTIONS = {"clusters": "cluster", "users": "user", "contexts": "context"}
+"""A kubeconfig's lists, and the field in which each entry of one has what it says."""
+FILES = frozenset({"certificate-authority", "client-certificate", "client-key", "tokenFile"})
+TEXTS = FILES | {f"{name}-data" for name in FILES} | {"server", "token", "tls-server-name", "namespace", "cluster",
+                                                      "user"}
+"""Fields that are text where they are set."""
+
+
+class ConfigError(CannotRun, ValueError):
     """A kubeconfig that cannot be used; the message says which file or entry and why."""
 
 
@@ -89,11 +99,12 @@ def load(path: Path | str | None = None, context: str = "") -> ClientConfig:
 
 
 def config_of(cluster: dict[str, Any], user: dict[str, Any], namespace: str) -> ClientConfig:
-    if not cluster.get("server"):
-        raise ConfigError("the kubeconfig's cluster has no server")
+    server = cluster.get("server") or ""
+    if not re.fullmatch(r"https?://(\[[0-9A-Fa-f:.]+\]|[^/:@\s]+)(:[0-9]{1,5})?(/\S*)?", server):
+        raise ConfigError(f"the kubeconfig's cluster has no server to speak to: {server!r} is not an http(s) address")
     token_file = user.get("tokenFile")
     return ClientConfig(
-        server=str(cluster["server"]).rstrip("/"),
+        server=server.rstrip("/"),
         certificate_authority=inline_or_file(cluster, "certificate-authority"),
         client_certificate=inline_or_file(user, "client-certificate"),
         client_key=inline_or_file(user, "client-key"),
@@ -125,37 +136,61 @@ def default_paths() -> list[Path]:
 def read_merged(paths: list[Path]) -> dict[str, Any]:
     """All entries by kind and name, the first file's winning; relative file names are those of their own file."""
     merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}, "current-context": ""}
-    found = [path for path in paths if path.exists()]
+    found = [path for path in paths if is_there(path)]
     if not found:
-        raise ConfigError(f"no kubeconfig: {', '.join(map(str, paths))} does not exist")
+        raise ConfigError(f"no kubeconfig: {', '.join(map(str, paths))} does not exist; name one that does with "
+                          "--kubeconfig or $KUBECONFIG")
     for path in found:
         document = read(path)
         merged["current-context"] = merged["current-context"] or document.get("current-context") or ""
-        for section, content in (("clusters", "cluster"), ("users", "user"), ("contexts", "context")):
+        for section, content in SECTIONS.items():
             for entry in document.get(section) or []:
-                if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
-                    raise ConfigError(f"{path}: an entry of {section} has no name")
                 resolved = absolute(entry.get(content) or {}, path.parent)
                 merged[section].setdefault(entry["name"], resolved)
     return merged
 
 
+def is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:  # a folder on the way may not be looked into
+        raise ConfigError(f"cannot read kubeconfig {sentence(error)}") from error
+
+
 def read(path: Path) -> dict[str, Any]:
-    """One kubeconfig file as it stands. Raises ConfigError."""
+    """One kubeconfig file as it stands, with the shape of one. Raises ConfigError."""
     try:
         document = yaml.load(path.read_text(), Loader=Loader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigError(f"cannot read kubeconfig {path}: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read kubeconfig {sentence(error)}") from error
+    except (ValueError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigError(f"kubeconfig {path} is damaged: {' '.join(str(error).split())}") from error
     if document is None:
         return {}
+    check_shape(document, path)
+    return document  # type: ignore[no-any-return]
+
+
+def check_shape(document: Any, path: Path) -> None:
+    """Raise ConfigError where a kubeconfig is not made as one is; what its entries say is looked at when it is used."""
     if not isinstance(document, dict):
         raise ConfigError(f"kubeconfig {path} is not a mapping")
-    return document
+    if not isinstance(document.get("current-context") or "", str):
+        raise ConfigError(f"kubeconfig {path}: current-context is not a name")
+    for section, content in SECTIONS.items():
+        entries = document.get(section) or []
+        if not isinstance(entries, list):
+            raise ConfigError(f"kubeconfig {path}: {section} is not a list")
+        for entry in entries:
+            if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
+                raise ConfigError(f"kubeconfig {path}: an entry of {section} has no name")
+            fields = entry.get(content) or {}
+            if not isinstance(fields, dict) or not all(isinstance(fields.get(key) or "", str) for key in TEXTS):
+                raise ConfigError(f"kubeconfig {path}: {content} \"{entry['name']}\" is damaged")
 
 
 def absolute(entry: dict[str, Any], folder: Path) -> dict[str, Any]:
-    files = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {key: str(folder / value) if key in files and value else value for key, value in entry.items()}
+    return {key: str(folder / value) if key in FILES and value else value for key, value in entry.items()}
 
 
 def inline_or_file(entry: dict[str, Any], key: str) -> bytes:
@@ -164,15 +199,15 @@ def inline_or_file(entry: dict[str, Any], key: str) -> bytes:
         if entry.get(f"{key}-data"):
             return base64.b64decode(entry[f"{key}-data"], validate=True)
         return Path(entry[key]).read_bytes() if entry.get(key) else b""
-    except binascii.Error as error:
-        raise ConfigError(f"{key}-data is not base64") from error
+    except ValueError as error:
+        raise ConfigError(f"{key}-data of the kubeconfig is not base64") from error
     except OSError as error:
-        raise ConfigError(f"cannot read {key}: {error}") from error
+        raise ConfigError(f"cannot read {key} of the kubeconfig: {sentence(error)}") from error
 
 
 def save(path: Path, name: str, config: ClientConfig, *, make_current: bool = True) -> None:
     """Write a context with its cluster and user, all called `name`, leaving every other entry as it is."""
-    document = read(path) if path.exists() else {}
+    document = read(path) if is_there(path) else {}
     document.setdefault("apiVersion", "v1")
     document.setdefault("kind", "Config")
     cluster: dict[str, Any] = {"server": config.server}
@@ -205,7 +240,7 @@ def save(path: Path, name: str, config: ClientConfig, *, make_current: bool = Tr
 
 def remove(path: Path, name: str) -> None:
     """Take out what `save` wrote; the current context is unset where it was this one."""
-    if not path.exists():
+    if not is_there(path):
         return
     document = read(path)
     for section in ("clusters", "users", "contexts"):

@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from timonier.kit.fatal import CannotRun
+
 STATE = Path("/var/lib/timonier")
 """Every cluster's lasting state, one folder each; removed by `timonier delete`."""
 RUN = Path("/run/timonier")
@@ -22,7 +24,7 @@ MAX_CLUSTERS = 64
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
-class ClusterError(Exception):
+class ClusterError(CannotRun):
     """Something about a cluster cannot be done; the message says what is wrong and what to do."""
 
 

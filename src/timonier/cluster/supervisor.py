@@ -164,11 +164,13 @@ class Supervisor:
 
 
 def started_at(pid: int) -> int:
-    """A process's start time in clock ticks since boot; with the pid, it names a process for ever. 0 if it is gone."""
+    """A process's start time in clock ticks since boot; with the pid, it names a process for ever. 0 if it has ended,
+    though its parent may not have noticed yet: who inherits the dead may be slow to bury them, or never do it."""
     try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return 0
+    return 0 if state in "ZX" else int(fields[18])
 
 
 def rotate(file: Path) -> None:
@@ -180,7 +182,7 @@ def rotate(file: Path) -> None:
 
 
 def run(name: str) -> None:
-    """Supervise a cluster until SIGTERM, which stops it; SIGHUP reads its spec again."""
+    """Supervise a cluster until SIGTERM, which stops it; SIGHUP reads its spec again. Raises ClusterError."""
     spec = read(name)
     pids = spec.run / "pids"
     pids.mkdir(parents=True, exist_ok=True)
@@ -208,6 +210,7 @@ def run(name: str) -> None:
         if signal.SIGHUP in asked:
             asked.clear()
             wanted = components(read(name))
+            supervisor.restarts.clear()  # somebody wants it to run now
         if time.monotonic() > chores:
             chores = time.monotonic() + CHORES_EVERY
             for component in wanted:

@@ -10,6 +10,7 @@ import socket
 from timonier.api.types import apps_v1, core_v1
 from timonier.client import config as kubeconfig
 from timonier.client.client import Client
+from timonier.client.config import ClientConfig
 from timonier.client.election import Election
 from timonier.client.informer import SharedInformers
 from timonier.controllers.deployment.controller import DeploymentController
@@ -28,6 +29,7 @@ from timonier.controllers.serviceaccount import ServiceAccountController
 from timonier.controllers.settings import ControllerSettings
 from timonier.controllers.shared.discovered import Discovered
 from timonier.kit.clock import Clock, SystemClock
+from timonier.kit.fatal import needed
 from timonier.reconcile.runner import Controller, Runner
 
 log = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ def chosen(settings: ControllerSettings, client: Client, discovered: Discovered,
 async def run(settings: ControllerSettings) -> None:
     """Run every controller until cancelled; with leader election, while holding the lease."""
     config = kubeconfig.load(settings.kubeconfig)
-    authority = (settings.root_ca_file.read_bytes() if settings.root_ca_file else config.certificate_authority).decode()
+    authority = authority_of(settings, config)
     clock = SystemClock()
     async with Client(config, name=LEASE, clock=clock) as client:
         if not settings.leader_elect:
@@ -64,6 +66,14 @@ async def run(settings: ControllerSettings) -> None:
         identity = f"{socket.gethostname()}_{os.getpid()}"
         await Election(client, LEASE, NAMESPACE, identity, clock).lead(
             lambda: work(settings, client, clock, authority))
+
+
+def authority_of(settings: ControllerSettings, config: ClientConfig) -> str:
+    """The CA (PEM) that is published to pods; empty for none."""
+    if settings.root_ca_file is None:
+        return config.certificate_authority.decode("ascii", "replace")
+    with needed("cannot read --root-ca-file"):
+        return settings.root_ca_file.read_bytes().decode("ascii", "replace")
 
 
 async def work(settings: ControllerSettings, client: Client, clock: Clock, authority: str) -> None:

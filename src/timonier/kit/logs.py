@@ -10,6 +10,9 @@ import logging
 import sys
 from typing import Any, TextIO
 
+from timonier.kit.fatal import CannotRun
+
+LEVELS = ("debug", "info", "warning", "error")
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 """Attributes that every record has; whatever else it carries was bound by the caller."""
 
@@ -31,7 +34,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str = "info", stream: TextIO | None = None) -> None:
-    """Send every logger of this process to `stream` (standard error by default) from `level` upwards."""
+    """Send every logger of this process to `stream`, or standard error, from `level` upwards. Raises CannotRun."""
+    if level not in LEVELS:
+        raise CannotRun(f"log level {level!r} must be one of {', '.join(LEVELS)}")
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter())
     root = logging.getLogger()

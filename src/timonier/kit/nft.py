@@ -11,11 +11,13 @@ import json
 import threading
 from typing import Any
 
+from timonier.kit.fatal import CannotRun
+
 LIBRARY = "libnftables.so.1"
 ECHO_JSON = 1 << 4
 
 
-class NftablesMissing(OSError):
+class NftablesMissing(CannotRun, OSError):
     """The library is not on this machine; the message says which package brings it."""
 
 

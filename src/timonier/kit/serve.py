@@ -15,19 +15,38 @@ import logging
 import ssl as tls
 from collections.abc import Sequence
 from contextlib import suppress
-from socket import socket
+from socket import AF_INET, AF_INET6, IPPROTO_IPV6, IPV6_V6ONLY, SO_REUSEADDR, SOCK_STREAM, SOL_SOCKET, socket
 
 from timonier.kit.connection import Connection, Hub, Limits
 from timonier.kit.exchange import App, Exchange
+from timonier.kit.fatal import needed
 from timonier.kit.taken import Taken
 
-__all__ = ["App", "Exchange", "Limits", "Taken", "serve"]
+__all__ = ["App", "Exchange", "Limits", "Taken", "listen", "serve"]
 
 log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 5.0
 BACKLOG = 1024
 HANDSHAKE_SECONDS = 10.0
+
+
+def listen(address: str, port: int) -> socket:
+    """A socket to serve on. Raises CannotRun where the address or the port cannot be had."""
+    family = AF_INET6 if ":" in address else AF_INET
+    sock = socket(family, SOCK_STREAM)
+    try:
+        with needed(f"cannot listen on port {port} of {address}"):
+            sock.setsockopt(SOL_SOCKET, SO_REUSEADDR, 1)
+            if family == AF_INET6:
+                sock.setsockopt(IPPROTO_IPV6, IPV6_V6ONLY, 1)
+            sock.bind((address, port))
+            sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock
 
 
 async def serve(app: App, sockets: Sequence[socket], ssl: tls.SSLContext | None = None, *,

@@ -16,7 +16,7 @@ import ssl
 import sys
 from pathlib import Path
 
-from timonier.kit.fatal import CannotRun
+from timonier.kit.fatal import CannotRun, needed
 
 log = logging.getLogger(__name__)
 
@@ -48,13 +48,16 @@ def server_context(certificate: Path, key: Path, clients: Path | None = None) ->
     return context
 
 
+def check_pair(certificate: Path, key: Path) -> None:
+    """Raise CannotRun where a certificate and its key cannot be used."""
+    load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key, None)
+
+
 def load(context: ssl.SSLContext, certificate: Path, key: Path, clients: Path | None) -> None:
     for file in (certificate, key, clients):
         if file is not None:
-            try:
+            with needed("cannot read certificates"):
                 file.open("rb").close()
-            except OSError as error:
-                raise CannotRun(f"{file} cannot be read: {error.strerror}") from error
     try:
         context.load_cert_chain(certificate, key, password="")  # never asks on a terminal
     except ssl.SSLError as error:

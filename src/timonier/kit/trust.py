@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from timonier.kit.clock import Time
-from timonier.kit.fatal import CannotRun
+from timonier.kit.fatal import CannotRun, needed
 
 T = TypeVar("T")
 E = TypeVar("E", bound=x509.ExtensionType)
@@ -58,10 +58,10 @@ class Authorities:
     @classmethod
     def from_file(cls, file: Path) -> Authorities:
         """The CAs of a PEM file. Raises CannotRun where it has none."""
+        with needed("cannot read certificates"):
+            content = file.read_bytes()
         try:
-            authorities = cls(x509.load_pem_x509_certificates(file.read_bytes()))
-        except OSError as error:
-            raise CannotRun(f"{file} cannot be read: {error.strerror}") from error
+            authorities = cls(x509.load_pem_x509_certificates(content))
         except ValueError as error:
             raise CannotRun(f"{file} holds no certificates (PEM): {error}") from error
         if not authorities.certificates:

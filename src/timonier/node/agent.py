@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from timonier.api.types import core_v1, discovery_v1
 from timonier.client import config
 from timonier.client.client import Client
 from timonier.client.informer import SharedInformers
-from timonier.kit import process
+from timonier.kit import nft, process
 from timonier.kit.clock import Clock, SystemClock
+from timonier.kit.fatal import needed
 from timonier.node.cri.contract import Runtime
 from timonier.node.dns import publish
 from timonier.node.dns.run import run_dns
@@ -40,6 +42,7 @@ log = logging.getLogger(__name__)
 
 async def run(settings: NodeSettings) -> None:
     """Be a node until cancelled."""
+    prepare(settings)
     clock = SystemClock()
     runtime = make_runtime(settings, clock)
     async with Client(config.load(settings.kubeconfig), name=f"timonier-agent/{settings.node_name}") as client:
@@ -47,6 +50,21 @@ async def run(settings: NodeSettings) -> None:
             await Agent(settings, client, runtime, clock).run()
         finally:
             await runtime.close()
+
+
+def prepare(settings: NodeSettings) -> None:
+    """Make the node's folders. Raises CannotRun where one cannot be had or written to, or libnftables is missing."""
+    folders = [settings.root_dir, settings.pod_logs_dir]
+    if settings.runtime != "simulated":
+        nft.load()
+        folders.append(settings.cni_conf_dir)
+    if settings.manifests_dir is not None:
+        folders.append(settings.manifests_dir)
+    for folder in folders:
+        with needed("cannot write to a folder of the node"):
+            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".timonier-"):
+                pass
 
 
 def make_runtime(settings: NodeSettings, clock: Clock) -> Runtime:

@@ -13,6 +13,7 @@ from timonier.apiserver import feed
 from timonier.apiserver.encryption import EncryptedStore, Undecipherable, read_key
 from timonier.apiserver.metadata import generated_name
 from timonier.apiserver.objects import encode, read, splice
+from timonier.kit.fatal import CannotRun
 from timonier.store.contract import ABSENT, Conflict
 from timonier.store.memory import MemoryStore
 from timonier.store.sqlite import SqliteStore
@@ -79,7 +80,7 @@ async def test_what_was_written_before_there_was_a_key_is_still_read() -> None:
 
 def test_a_key_of_the_wrong_size_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"short")
-    with pytest.raises(ValueError, match="has 32 bytes, this file has 5"):
+    with pytest.raises(CannotRun, match="has 32 bytes, this file has 5"):
         read_key(tmp_path / "key")
 
 

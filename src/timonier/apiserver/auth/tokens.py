@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import (
@@ -30,6 +31,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from timonier.apiserver.auth.rbac import service_account
 from timonier.kit.clock import Seconds, Time
+from timonier.kit.fatal import CannotRun, needed
 
 if TYPE_CHECKING:
     from joserfc.jwk import ECKey, RSAKey
@@ -154,7 +156,14 @@ class Keyring:
 
     @classmethod
     def from_file(cls, path: Path) -> Keyring:
-        return cls.from_pem(path.read_bytes())
+        """From a PEM file. Raises CannotRun."""
+        with needed("cannot read the key of service-account tokens"):
+            content = path.read_bytes()
+        try:
+            return cls.from_pem(content)
+        except (ValueError, TypeError, UnsupportedAlgorithm, KeyError) as error:
+            raise CannotRun(f"{path} is not a key that signs tokens (PEM, RSA or EC, without password): "
+                            f"{' '.join(str(error).split())}") from error
 
     @property
     def algorithms(self) -> list[str]:

@@ -19,14 +19,16 @@ class WriteKubeconfig:
         try:
             config.save(path, context.spec.name, identities.administrator(context.spec))
         except config.ConfigError as error:
-            raise ClusterError(str(error)) from error
+            raise ClusterError(f"{error}; repair it or move it away, then run this again") from error
         give_to_caller(path)
         context.notes.append(f'kubectl now speaks to cluster "{context.spec.name}" (context in {path})')
 
     def undo(self, context: Context) -> None:
         path = user_kubeconfig()
-        if path.exists():
+        try:
             config.remove(path, context.spec.name)
+        except config.ConfigError as error:
+            context.notes.append(f'Context "{context.spec.name}" was left in the kubeconfig: {error}')
 
 
 def user_kubeconfig() -> Path:

@@ -40,3 +40,5 @@ def delete(name: str) -> None:
             each.undo(context)
 
     step("Removing processes, containers, network, files", undo_all)
+    for note in context.notes:
+        say(note)

@@ -31,13 +31,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     begin = time.monotonic()
     check_root()
+    try:
+        context = start(args)
+    except KeyboardInterrupt:
+        say(f"Interrupted. `timonier start --name {args.name}` goes on from here, "
+            f"`timonier delete --name {args.name}` removes what there is.")
+        raise
+    say(f"Ready after {time.monotonic() - begin:.2f} s. " + " ".join(context.notes))
+    return 0
+
+
+def start(args: argparse.Namespace) -> Context:
+    """Go through all steps, each of which makes what is missing."""
     with exclusive():
         context = Context(wanted(args), timeout=args.timeout)
         say(f'Starting cluster "{context.spec.name}" with {count(context.spec.nodes)}')
         do(RESERVE, context)
     do(BUILD, context)
-    say(f"Ready after {time.monotonic() - begin:.2f} s. " + " ".join(context.notes))
-    return 0
+    return context
 
 
 def do(steps: Sequence[Step], context: Context) -> None:

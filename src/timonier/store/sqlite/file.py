@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from timonier.kit.fatal import CannotRun
 from timonier.store.contract import Change, Entry, Event, Revision, StoreError
 from timonier.store.index import Index
 
@@ -37,7 +38,7 @@ Parameters = tuple[Revision, str, Revision, Revision, bytes | None]
 """A row as it is inserted."""
 
 
-class Unusable(StoreError):
+class Unusable(CannotRun, StoreError):
     """The file cannot be opened as a store: another process has it, or it is not one."""
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 
 from timonier.client.client import Client
 from timonier.component.authenticate import Authenticator
 from timonier.component.reviews import access_review, token_review
-from timonier.kit.serve import serve
+from timonier.kit.fatal import CannotRun
+from timonier.kit.serve import listen, serve
 from timonier.kit.tls import server_context
 from timonier.kit.trust import Authorities
 from timonier.node.kubelet.server.app import KubeletApi
@@ -21,10 +21,10 @@ async def serve_kubelet_api(settings: NodeSettings, host: Host, client: Client, 
                             started: asyncio.Event | None = None) -> None:
     """Listen as the settings say, with the node's serving certificate; `client` reviews tokens and accesses.
 
-    Raises ValueError where the settings name no certificate, key or CA, and OSError where the port is taken.
+    Raises CannotRun where a certificate, key or CA is not there, and where the port is taken.
     """
     if settings.tls_cert_file is None or settings.tls_key_file is None or settings.client_ca_file is None:
-        raise ValueError("the kubelet's API needs --tls-cert-file, --tls-key-file and --client-ca-file")
+        raise CannotRun("the kubelet's API needs --tls-cert-file, --tls-key-file and --client-ca-file")
     ssl = server_context(settings.tls_cert_file, settings.tls_key_file, settings.client_ca_file)
     authenticator = Authenticator(token_review(client), authorities=Authorities.from_file(settings.client_ca_file))
     api = KubeletApi(host, authenticator, Authoriser(host.node_name, access_review(client)))
@@ -32,8 +32,3 @@ async def serve_kubelet_api(settings: NodeSettings, host: Host, client: Client, 
         await serve(api, [listen(settings.kubelet_address, settings.kubelet_port)], ssl, started=started)
     finally:
         await api.streams.connections.close()
-
-
-def listen(address: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    return socket.create_server((address, port), family=family, reuse_port=False)
