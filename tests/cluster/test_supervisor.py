@@ -1,5 +1,7 @@
 import os
 import signal
+import socket
+import subprocess
 import sys
 import time
 
@@ -7,6 +9,7 @@ import pytest
 
 from timonier.cluster import cgroups, supervisor
 from timonier.cluster.components import Component
+from timonier.cluster.steps.images import listening
 from timonier.cluster.supervisor import FIRST_DELAY, Restart, Supervisor
 
 
@@ -82,6 +85,24 @@ def test_a_pid_that_now_belongs_to_another_process_is_not_adopted(supervise, pid
     file.write_text(file.read_text().replace('"started": ', '"started": 1'))
     later = Supervisor("test", pids)
     assert not later.adopt(component(pids))
+
+
+def test_a_process_that_has_ended_does_not_run_though_nobody_buried_it():
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert supervisor.started_at(process.pid) == 0
+    process.wait()
+
+
+def test_a_socket_that_a_killed_containerd_left_is_not_taken_for_a_running_one(tmp_path):
+    path = tmp_path / "containerd.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        assert not listening(path)
+        listener.bind(str(path))
+        listener.listen()
+        assert listening(path)
+    assert path.exists()
+    assert not listening(path)
 
 
 def test_a_component_that_ignores_sigterm_is_killed(supervise, pids, monkeypatch):

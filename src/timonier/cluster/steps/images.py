@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -36,8 +37,14 @@ def load(context: Context, node: NodeSpec, file: Path) -> None:
 def wait_for_containerd(spec: ClusterSpec, node: NodeSpec, timeout: float) -> None:
     """Return once a node's containerd takes connections. Raises ClusterError after `timeout` seconds."""
     deadline = time.monotonic() + timeout
-    while not spec.containerd_socket(node).exists():
+    while not listening(spec.containerd_socket(node)):
         if time.monotonic() > deadline:
             raise ClusterError(f"containerd of {node.name} did not start within {timeout:.0f} s; see why: "
                                f"timonier logs --name {spec.name} containerd-{node.name}")
         time.sleep(0.01)
+
+
+def listening(path: Path) -> bool:
+    """Whether somebody takes connections at a socket; the file alone may be left from one who was killed."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
