@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
-import tempfile
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from timonier.client.client import Client
 from timonier.client.informer import SharedInformers
 from timonier.kit import nft, process
 from timonier.kit.clock import Clock, SystemClock
-from timonier.kit.fatal import needed
+from timonier.kit.fatal import CannotRun, needed
 from timonier.node.cri.contract import Runtime
 from timonier.node.dns import publish
 from timonier.node.dns.run import run_dns
@@ -63,8 +63,8 @@ def prepare(settings: NodeSettings) -> None:
     for folder in folders:
         with needed("cannot write to a folder of the node"):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".timonier-"):
-                pass
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise CannotRun(f"{folder} is not writable for this process, which needs it for its pods")
 
 
 def make_runtime(settings: NodeSettings, clock: Clock) -> Runtime:
