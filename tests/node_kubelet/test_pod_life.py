@@ -604,3 +604,18 @@ async def test_node_without_a_runtime_is_not_ready_until_it_is_back(node: NodeBe
     await node.advance(30)
     ready = next(one for one in node.api.nodes["n1"].status.conditions if one.type == "Ready")
     assert ready.status == "True"
+
+
+async def test_node_that_was_declared_unknown_says_soon_that_it_is_ready(node: NodeBench) -> None:
+    def ready() -> str:
+        return next(c.status for c in node.api.nodes["n1"].status.conditions if c.type == "Ready")
+
+    unheard = copy.deepcopy(node.api.nodes["n1"])
+    for condition in unheard.status.conditions:
+        condition.status, condition.reason = "Unknown", "NodeStatusUnknown"
+    node.api.nodes["n1"] = unheard
+    await node.advance(10)
+    assert ready() == "True"
+    del node.api.nodes["n1"]
+    await node.advance(20)
+    assert ready() == "True"

@@ -79,6 +79,8 @@ class NodeReporter:
 
     async def report_once(self) -> None:
         context, now = self.context, self.context.clock.now()
+        if self.was_ready:
+            context.node = await self._as_others_see_it()
         before = context.node.status
         status = await self._status(before)
         self.was_ready = self.was_ready or any(c.type == "Ready" and c.status == "True" for c in status.conditions)
@@ -89,6 +91,14 @@ class NodeReporter:
             patch["addresses"].append({"$patch": "replace"})
         context.node = await context.api.patch_node(context.settings.node_name, {"status": patch}, "status")
         self.reported_at = now
+
+    async def _as_others_see_it(self) -> core_v1.Node:
+        """The Node as it is on the API server, where it was declared Unknown if this kubelet was not heard of."""
+        name = self.context.settings.node_name
+        node = await self.context.api.node(name)
+        if node is None:
+            raise errors.NotFound(f'nodes "{name}" not found')
+        return node
 
     async def _status(self, before: core_v1.NodeStatus) -> core_v1.NodeStatus:
         context = self.context
