@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -63,7 +64,8 @@ def record(rows: Sequence[Row], title: str, folder: Path = RESULTS) -> Path:
 
 
 def main(measure: Callable[[], list[Row]], title: str) -> None:
-    """What a bench file does when it is run."""
+    """What a bench file does when it is run. The load before it says whether other programs had a part in the figures."""
+    load = os.getloadavg()[0]
     rows = measure()
-    show(rows, title)
+    show(rows, f"{title} ({os.cpu_count()} cores, load {load:.1f} before)")
     print(f"written to {record(rows, title)}", file=sys.stderr)
