@@ -27,7 +27,7 @@ MAX_IDLE = 16
 """Idle connections kept per host and port."""
 IDLE_SECONDS = 60.0
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
-UNSAFE = re.compile(r"[\x00-\x20\x7f-\U0010ffff]")
+UNSAFE = re.compile(r"[^\x21-\x7e]")
 """What may not stand in a request target, since it could end the line."""
 
 
