@@ -64,7 +64,7 @@ def record(rows: Sequence[Row], title: str, folder: Path = RESULTS) -> Path:
 
 
 def main(measure: Callable[[], list[Row]], title: str) -> None:
-    """What a bench file does when it is run. The load before it says whether other programs had a part in the figures."""
+    """What a bench file does when it is run. The load says whether other programs had a part in the figures."""
     load = os.getloadavg()[0]
     rows = measure()
     show(rows, f"{title} ({os.cpu_count()} cores, load {load:.1f} before)")
