@@ -1,5 +1,7 @@
 """Kubeconfig files: found, merged and written as kubectl does."""
 
+import contextlib
+import copy
 import stat
 
 import pytest
@@ -84,6 +86,37 @@ def test_a_bad_file_is_named_with_its_fault(tmp_path, content, complaint):
     (tmp_path / "config").write_text(content)
     with pytest.raises(ConfigError, match=complaint):
         config.load(tmp_path / "config")
+
+
+WHOLE = {
+    "current-context": "a", "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a", "namespace": "n"}}],
+    "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:1", "certificate-authority": "",
+                                           "certificate-authority-data": "", "tls-server-name": "x"}}],
+    "users": [{"name": "a", "user": {"token": "t", "tokenFile": "f", "client-certificate-data": "", "client-key": ""}}]}
+JUNK = [None, 0, 1.5, True, "", "x", [], {}, ["a"], {"a": "b"}, b"\0", "https://[::", "http://a:99999999", "é"]
+
+
+def places(part, way=()):
+    """The way to each part of a document, the whole first."""
+    yield way
+    for key, value in part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ():
+        yield from places(value, (*way, key))
+
+
+@pytest.mark.parametrize("way", list(places(WHOLE)), ids=lambda way: ".".join(map(str, way)) or "whole")
+def test_whatever_stands_at_a_place_it_is_an_error_of_the_config_or_none(tmp_path, way):
+    file = tmp_path / "config"
+    for junk in JUNK:
+        document = copy.deepcopy({"": WHOLE})
+        part = document
+        for key in ("", *way)[:-1]:
+            part = part[key]
+        part[("", *way)[-1]] = junk
+        for use in (lambda: config.load(file).ssl_context(), lambda: config.remove(file, "a"),
+                    lambda: config.save(file, "b", ClientConfig("https://h"))):
+            file.write_text(yaml.safe_dump(document[""]))
+            with contextlib.suppress(ConfigError):
+                use()
 
 
 def test_certificates_that_do_not_load_are_an_error_of_the_config():

@@ -67,7 +67,7 @@ class ClientConfig:
                 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
             if self.client_certificate:
                 with key_pair_file(self.client_certificate, self.client_key) as path:
-                    context.load_cert_chain(path)
+                    context.load_cert_chain(path, password="")  # never asks on a terminal
         except (ssl.SSLError, ValueError) as error:
             raise ConfigError(f"certificates for {self.server} cannot be loaded: {error}") from error
         return context
@@ -185,7 +185,7 @@ def check_shape(document: Any, path: Path) -> None:
             if not isinstance(entry, dict) or not isinstance(entry.get("name"), str):
                 raise ConfigError(f"kubeconfig {path}: an entry of {section} has no name")
             fields = entry.get(content) or {}
-            if not isinstance(fields, dict) or not all(isinstance(fields.get(key) or "", str) for key in TEXTS):
+            if not isinstance(fields, dict) or not all(isinstance(fields.get(key), str | None) for key in TEXTS):
                 raise ConfigError(f"kubeconfig {path}: {content} \"{entry['name']}\" is damaged")
 
 

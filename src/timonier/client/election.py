@@ -17,13 +17,17 @@ from timonier.api.times import micro
 from timonier.api.types import coordination_v1, meta_v1
 from timonier.client.client import Client
 from timonier.kit.clock import Clock, Seconds
+from timonier.kit.fatal import CannotRun
 from timonier.kit.http import HttpError
 
 log = logging.getLogger(__name__)
 
 
-class LeadershipLost(Exception):
+class LeadershipLost(CannotRun):
     """The lease could not be renewed in time; the work was stopped."""
+
+    def __init__(self, lease: str) -> None:
+        super().__init__(f"lease {lease} could not be renewed in time, so another may hold it; start this again")
 
 
 @dataclass
