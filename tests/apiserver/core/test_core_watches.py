@@ -50,6 +50,12 @@ async def test_a_watch_without_a_revision_begins_with_what_there_is(cluster: Clu
     assert seen(watch) == [("ADDED", "a"), ("ADDED", "b")]
 
 
+async def test_a_client_is_told_that_the_connection_ends_with_the_watch(cluster: Cluster) -> None:
+    watch = await cluster.watch(f"{CONFIGS}?watch=1")
+    head, _, _ = bytes(watch.data).partition(b"\r\n\r\n")
+    assert b"connection: close" in head.split(b"\r\n"), "who reuses it would meet a closed door"
+
+
 async def test_selectors_turn_changes_into_arrivals_and_departures(cluster: Cluster) -> None:
     watch = await cluster.watch(f"{CONFIGS}?watch=1&labelSelector=app=web")
     await cluster.post(CONFIGS, config("a"))

@@ -34,7 +34,7 @@ log = logging.getLogger(__name__)
 
 INITIAL_END = "k8s.io/initial-events-end"
 HEAD = (b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncache-control: no-cache, private\r\naudit-id: %b\r\n"
-        b"transfer-encoding: chunked\r\n\r\n")
+        b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n")
 LAST_CHUNK = b"0\r\n\r\n"
 
 Framer = Callable[[bytes, Item, int], bytes]
