@@ -81,7 +81,6 @@ spec:
   containers:
   - name: debug
     image: alpine
-    imagePullPolicy: IfNotPresent
     command:
     - "sleep"
     - "10000"
@@ -104,15 +103,9 @@ spec:
       containers:
       - name: vote
         image: instavote/vote
-        imagePullPolicy: IfNotPresent
         ports:
         - containerPort: 80
 """
-
-
-def local(manifest: str) -> str:
-    """The manifest with images taken from the node: `latest` would be pulled from a registry that is not there."""
-    return manifest.replace("image: instavote/vote\n", "image: instavote/vote\n    imagePullPolicy: IfNotPresent\n")
 
 
 def test_the_life_of_a_pod(cluster: RealCluster) -> None:
@@ -145,7 +138,7 @@ def test_containers_of_a_pod_share_its_network_and_volumes(cluster: RealCluster)
 
 def test_a_cluster_ip_service_by_name_and_by_name_and_namespace(cluster: RealCluster) -> None:
     with cluster.namespace("cluster-ip") as ns:
-        for manifest in (local(VOTE_POD), VOTE_SERVICE.format(type="ClusterIP", extra=""), DEBUG_POD):
+        for manifest in (VOTE_POD, VOTE_SERVICE.format(type="ClusterIP", extra=""), DEBUG_POD):
             cluster.kubectl("-n", ns, "create", "-f", "-", stdin=manifest)
         cluster.wait("-n", ns, "pod/vote", "pod/debug", "--for=condition=Ready")
         for host in ("vote-service", f"vote-service.{ns}", f"vote-service.{ns}.svc.cluster.local"):
@@ -155,7 +148,7 @@ def test_a_cluster_ip_service_by_name_and_by_name_and_namespace(cluster: RealClu
 
 def test_a_node_port_service_on_every_node(cluster: RealCluster) -> None:
     with cluster.namespace("node-port") as ns:
-        cluster.kubectl("-n", ns, "create", "-f", "-", stdin=local(VOTE_POD))
+        cluster.kubectl("-n", ns, "create", "-f", "-", stdin=VOTE_POD)
         cluster.kubectl("-n", ns, "create", "-f", "-",
                         stdin=VOTE_SERVICE.format(type="NodePort", extra="    nodePort: 31000"))
         cluster.wait("-n", ns, "pod/vote", "--for=condition=Ready")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -326,6 +327,22 @@ async def test_image_pull_policy_never_needs_the_image_to_be_there(node: NodeBen
     assert state(node.pod("web")) == "running"
     assert 'Normal Pulled Container image "app:1" already present on machine and can be accessed by the pod' \
         in node.events
+
+
+async def test_image_that_was_loaded_by_hand_is_not_asked_of_a_registry(node: NodeBench) -> None:
+    node.runtime.add_image("app")
+    name, image = node.runtime.present.popitem()
+    node.runtime.present[name] = dataclasses.replace(image, digests=("docker.io/library/same@sha256:" + "0" * 64,))
+    node.runtime.refused_images["app:latest"] = "docker.io/library/app:latest: not found"
+    pod = await node.create(make_pod("web", {"image": "app"}))
+    assert state(pod) == "running"
+    assert 'Normal Pulled Container image "app" was loaded on this node, so no registry is asked' in node.events
+
+
+async def test_image_that_was_pulled_is_asked_for_again_by_policy_always(node: NodeBench) -> None:
+    node.runtime.add_image("app")
+    assert state(await node.create(make_pod("web", {"image": "app"}))) == "running"
+    assert 'Normal Pulling Pulling image "app"' in node.events
 
 
 async def test_bad_image_name_is_named_so(node: NodeBench) -> None:

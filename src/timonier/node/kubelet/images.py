@@ -1,5 +1,8 @@
 """Have the image of a container: pull policies, credentials, back-off, and the events that tell of them.
 
+One thing differs from Kubernetes: what was loaded on the node by hand is not looked for in a registry, not even by the
+policy Always, which images without a tag have: `docker build -t app .` and loading `app` is enough to run it.
+
 Source: Kubernetes documentation, "Images".
 """
 
@@ -65,6 +68,9 @@ class Images:
             about.say("Pulled", f'Container image "{container.image}" already present on machine and can be accessed '
                                 "by the pod")
             return present
+        if present is not None and loaded(present, reference):
+            about.say("Pulled", f'Container image "{container.image}" was loaded on this node, so no registry is asked')
+            return present
         async with self.locks[reference]:
             return await self._pull(pod, container, reference, sandbox, about)
 
@@ -127,6 +133,12 @@ class Images:
         """How long until this image may be tried again."""
         entry = self.back_off.entries.get(key)
         return self.back_off.remaining(key, entry.updated, self.clock.now()) if entry else 0
+
+
+def loaded(image: ImageStatus, reference: str) -> bool:
+    """Whether an image came to the node by hand: a pull would have left the digest by which its registry knows it."""
+    registry, path, _, _ = split(reference)
+    return f"{registry}/{path}" not in {digest.partition("@")[0] for digest in image.digests}
 
 
 @dataclass(frozen=True)
