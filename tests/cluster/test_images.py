@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from timonier.cluster import containerd
 from timonier.cluster.images import pause
 from timonier.cluster.images.archive import File, Image, archive
 from timonier.cluster.images.busybox import needs_loader
@@ -62,3 +63,10 @@ def test_the_pause_program_waits_until_it_is_ended(tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+def test_images_that_were_loaded_are_told_from_those_that_were_pulled():
+    digest = "@sha256:" + "0" * 64
+    names = ["docker.io/library/nginx:1", "docker.io/library/nginx" + digest, "sha256:" + "0" * 64,
+             "localhost:5000/app:v1", containerd.PAUSE_IMAGE]
+    assert containerd.loaded(names) == ["localhost:5000/app:v1"]

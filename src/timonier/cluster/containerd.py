@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import subprocess
+import tempfile
 from pathlib import Path
 
 from timonier.cluster.images.archive import File, Image, archive
@@ -106,6 +107,19 @@ def load(spec: ClusterSpec, node: NodeSpec, file: Path) -> list[str]:
     """Import an archive (`docker save` or OCI layout, plain or gzip); returns the names that it brought."""
     output = ctr(spec, node, "images", "import", "--snapshotter", "overlayfs", str(file), limit=IMPORT_LIMIT)
     return [line.split()[1] for line in output.splitlines() if line.startswith("unpacking ")]
+
+
+def loaded(names: list[str]) -> list[str]:
+    """Of the names that a containerd holds, those that were loaded by hand: pulls leave a digest beside the name."""
+    pulled = {name.partition("@")[0] for name in names if "@sha256:" in name}
+    return [name for name in names if not is_internal(name) and name.rpartition(":")[0] not in pulled]
+
+
+def copy(spec: ClusterSpec, giver: NodeSpec, taker: NodeSpec, names: list[str]) -> None:
+    """Have images of one node on another."""
+    with tempfile.NamedTemporaryFile(suffix=".tar") as file:
+        ctr(spec, giver, "images", "export", file.name, *names, limit=IMPORT_LIMIT)
+        load(spec, taker, Path(file.name))
 
 
 def images(spec: ClusterSpec, node: NodeSpec) -> list[str]:

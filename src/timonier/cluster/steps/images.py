@@ -1,4 +1,4 @@
-"""The pause image, in every node's containerd; no registry is asked."""
+"""What every node holds from the beginning: the pause image, and what was loaded by hand on the others."""
 
 from __future__ import annotations
 
@@ -21,17 +21,23 @@ class LoadPauseImage:
         with tempfile.NamedTemporaryFile(suffix=".tar") as file, ThreadPoolExecutor(8) as pool:
             file.write(containerd.pause_archive())
             file.flush()
-            for _ in pool.map(lambda node: load(context, node, Path(file.name)), nodes):
-                continue
+            loaded = list(pool.map(lambda node: load(context, node, Path(file.name)), nodes))
+        giver = max(range(len(nodes)), key=lambda index: len(loaded[index]), default=0)
+        for node, images in zip(nodes, loaded, strict=True):
+            if not images and loaded[giver]:
+                containerd.copy(context.spec, nodes[giver], node, loaded[giver])
 
     def undo(self, context: Context) -> None:
         """Images lie in the state folder and go with it."""
 
 
-def load(context: Context, node: NodeSpec, file: Path) -> None:
+def load(context: Context, node: NodeSpec, file: Path) -> list[str]:
+    """Load the pause image where it is missing; returns the images that were loaded on the node by hand."""
     wait_for_containerd(context.spec, node, context.timeout)
-    if containerd.PAUSE_IMAGE not in containerd.ctr(context.spec, node, "images", "list", "--quiet").splitlines():
+    names = containerd.ctr(context.spec, node, "images", "list", "--quiet").splitlines()
+    if containerd.PAUSE_IMAGE not in names:
         containerd.load(context.spec, node, file)
+    return containerd.loaded(names)
 
 
 def wait_for_containerd(spec: ClusterSpec, node: NodeSpec, timeout: float) -> None:
