@@ -58,8 +58,9 @@ SETTINGS_HEAD = f"""\
 
 Each role of a cluster takes its settings as flags: `timonier apiserver --secure-port 7443`. A boolean `--x` is turned
 off by `--no-x`; a flag that may be given several times makes a list, and its first use replaces the default. A value
-that is not allowed ends the process with exit code 2 and a message. No role reads a configuration file or
-the environment.
+that cannot be ends the process with exit code 2 and a message; one that names what cannot be used (a file that is
+missing, a port that is taken) with exit code 1 and a line in its log. No role reads a configuration file or the
+environment.
 
 `timonier start` chooses the settings of its own processes (`cluster/components.py`); what it chose stands in the
 command line of each (`ps -ef`, or `/run/timonier/<cluster>/pids/`).
