@@ -1,4 +1,4 @@
-"""What the server does now and then without being asked: forget old history, and claims that a crash left behind."""
+"""What the server does now and then without being asked: forget old history, old events, and claims of nobody."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from timonier.api import times
-from timonier.api.errors import ApiError
+from timonier.api.errors import ApiError, NotFound
 from timonier.api.kinds import BY_ID
 from timonier.apiserver.allocate import IP_ADDRESS, PORTS, Addresses, Ports, Taken
 from timonier.apiserver.auth.bootstrap import CLUSTER_ROLE, keep_aggregated
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 
-SERVICE = BY_ID["v1/Service"]
+EVENT, SERVICE = BY_ID["v1/Event"], BY_ID["v1/Service"]
 RETRY_SECONDS: Seconds = 1.0
 YOUNG: Seconds = 120.0
 """A claim is older than the Service that it was made for; until then it is not held against anybody."""
@@ -38,6 +38,34 @@ async def compact_forever(feed: Feed, clock: Clock, every: Seconds) -> None:
         except StoreError as error:
             log.warning("history not compacted", extra={"error": str(error)})
         before = now
+
+
+async def expire_events_forever(registry: Registry, life: Seconds) -> None:
+    """Delete events that nothing has happened to for `life`; each is looked at within a tenth of it."""
+    while True:
+        try:
+            await expire_events(registry, life)
+        except ApiError as error:
+            log.warning("old events not deleted", extra={"error": error.message})
+        await registry.clock.sleep(life / 10)
+
+
+async def expire_events(registry: Registry, life: Seconds) -> None:
+    """One pass. An event that is repeated is young again, as where etcd's lease is renewed by each write."""
+    oldest = registry.clock.now() - life
+    for event in registry.peek_all(EVENT):
+        if last_seen(event) < oldest:
+            try:
+                await registry.delete(EVENT, event["metadata"]["namespace"], event["metadata"]["name"])
+            except NotFound:
+                continue
+
+
+def last_seen(event: Object) -> Time:
+    """When an event was last written about: the latest of its moments."""
+    series = event.get("series") or {}
+    moments = (event["metadata"]["creationTimestamp"], event.get("lastTimestamp"), series.get("lastObservedTime"))
+    return max(times.parse(moment) for moment in moments if moment)
 
 
 async def repair_claims_forever(registry: Registry, addresses: Addresses, ports: Ports, every: Seconds) -> None:

@@ -20,7 +20,12 @@ from timonier.apiserver.auth.bootstrap import bootstrap as bootstrap_policy
 from timonier.apiserver.bootstrap import bootstrap, keep_published
 from timonier.apiserver.encryption import EncryptedStore, check_readable, read_key
 from timonier.apiserver.feed import Feed
-from timonier.apiserver.maintenance import aggregate_forever, compact_forever, repair_claims_forever
+from timonier.apiserver.maintenance import (
+    aggregate_forever,
+    compact_forever,
+    expire_events_forever,
+    repair_claims_forever,
+)
 from timonier.apiserver.registry import Registry
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.apiserver.strategies.service import ServiceStrategy
@@ -57,6 +62,7 @@ async def run(settings: ApiServerSettings) -> None:
             await feed.ready.wait()
             await make_cluster(server)
             group.create_task(compact_forever(feed, clock, settings.compaction_seconds), name="compact")
+            group.create_task(expire_events_forever(registry, settings.event_ttl), name="expire-events")
             group.create_task(repair_claims_forever(registry, addresses, ports, REPAIR_SECONDS), name="repair-claims")
             group.create_task(aggregate_forever(registry), name="aggregate-roles")
             group.create_task(keep_published(registry, settings, PUBLISH_SECONDS), name="publish")

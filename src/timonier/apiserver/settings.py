@@ -54,6 +54,8 @@ class ApiServerSettings:
     """Seconds after which a watch that named no timeout ends, at the earliest; at the latest after twice that."""
     compaction_seconds: float = 300.0
     """Between two compactions of the store; each forgets history older than one interval."""
+    event_ttl: float = 3600.0
+    """Seconds for which an event is kept after it last happened."""
     max_requests_inflight: int = 600
     """Requests that are answered at a time; beyond that, clients are told to come back. Streams do not count."""
     max_request_bytes: int = 3 * 1024 * 1024
@@ -69,6 +71,8 @@ class ApiServerSettings:
             raise ValueError(f"--service-cluster-ip-range {self.service_cluster_ip_range}: too small for a cluster")
         if ipaddress.ip_address(self.advertise_address).is_loopback:
             raise ValueError(f"--advertise-address {self.advertise_address}: pods cannot reach a loopback address")
+        if self.event_ttl <= 0:
+            raise ValueError(f"--event-ttl {self.event_ttl:g}: must be positive")
         first, last = self.node_ports
         if not 1 <= first <= last <= 65535:
             raise ValueError(f"--service-node-port-range {self.service_node_port_range}: must be FIRST-LAST")
