@@ -69,6 +69,10 @@ class Pods:
         else:
             self.context.reports.forget(uid)
 
+    def evict(self, uid: str, ended: Ended) -> None:
+        if worker := self.workers.get(uid):
+            worker.evict(ended)
+
     def _mirror_changed(self, old: core_v1.Pod | None, new: core_v1.Pod | None) -> None:
         pod = new or old
         assert pod is not None

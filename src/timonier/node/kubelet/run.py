@@ -27,6 +27,7 @@ from timonier.node.kubelet.probes.attempt import Network
 from timonier.node.kubelet.report import Reports
 from timonier.node.kubelet.static import StaticPods
 from timonier.node.kubelet.status import Host
+from timonier.node.kubelet.storage_limits import StorageLimits
 from timonier.node.kubelet.volumes.manager import Volumes
 from timonier.node.mirror import Mirror
 from timonier.node.settings import NodeSettings
@@ -74,6 +75,7 @@ class Kubelet:
                 static.load()
                 group.create_task(static.run(), name="static pods")
             group.create_task(self.pods.remove_orphans(), name="orphans")
+            group.create_task(StorageLimits(context, self.pods.all, self.pods.evict).run(), name="storage limits")
             log.info("kubelet started", extra={"node": self.settings.node_name, "pods": len(self.pods.workers)})
             self.on_ready()
 

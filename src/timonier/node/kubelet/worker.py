@@ -81,6 +81,13 @@ class PodWorker:
         self.leaving.set()
         self.wake.set()
 
+    def evict(self, ended: Ended) -> None:
+        """The pod may not go on: end it, and tell why."""
+        if self.knowledge.ended is None:
+            self.knowledge.ended = ended
+            self.context.tell(self.pod, ended.reason, ended.message, type="Warning")
+            self.wake.set()
+
     # The task.
 
     async def run(self) -> None:
