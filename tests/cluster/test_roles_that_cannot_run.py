@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -112,6 +113,9 @@ def test_a_node_whose_folders_cannot_be_had() -> None:
 
 
 def test_a_node_without_libnftables(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    monkeypatch.setattr(root, "handlers", [])  # the role's log is this test's alone
+    monkeypatch.setattr(root, "level", root.level)
     monkeypatch.setattr(nft, "LIBRARY", "libnftables-not-there.so.1")
     assert main.run(["agent", "--node-name=n", "--node-ip=192.0.2.1", "--kubeconfig=/nonexistent"]) == 1
     told = json.loads(capsys.readouterr().err)
