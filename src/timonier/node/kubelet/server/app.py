@@ -16,6 +16,7 @@ from timonier.api.types import core_v1
 from timonier.client.wire import encode
 from timonier.component.answers import Call, Refused, Send
 from timonier.component.authenticate import Authenticator
+from timonier.component.metrics import TYPE as METRICS_TYPE
 from timonier.node.cri.contract import NotInRuntime, RuntimeFailure, RuntimeUnavailable
 from timonier.node.kubelet.server import channels, files, hop, logs, metrics, stats
 from timonier.node.kubelet.server.authorise import Authoriser
@@ -76,9 +77,9 @@ class KubeletApi:
             case ["configz"]:
                 await call.json({"kubeletconfig": host.configuration()})
             case ["metrics"]:
-                await call.answer(200, await metrics.text(host), stats.METRICS_TYPE)
+                await call.answer(200, await metrics.text(host), METRICS_TYPE)
             case ["metrics", "resource"]:
-                await call.answer(200, await stats.resource_metrics(host), stats.METRICS_TYPE)
+                await call.answer(200, await stats.resource_metrics(host), METRICS_TYPE)
             case ["stats", "summary"]:
                 await call.json(await stats.summary(host, self.rates))
             case ["containerLogs", namespace, pod, container]:

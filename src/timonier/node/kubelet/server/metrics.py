@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from timonier.component import metrics
 from timonier.node.cri.contract import SandboxState
 from timonier.node.kubelet.server.host import Host
 
 
 async def text(host: Host) -> bytes:
     """Prometheus's text format. The library is imported when somebody asks."""
-    from prometheus_client import CollectorRegistry, Gauge, PlatformCollector, ProcessCollector
+    from prometheus_client import Gauge
     from prometheus_client.exposition import generate_latest
 
-    registry = CollectorRegistry(auto_describe=False)
-    ProcessCollector(registry=registry)
-    PlatformCollector(registry=registry)
+    registry = metrics.registry()
     Gauge("kubelet_node_name", "The node's name. The count is always 1.", ["node"], registry=registry).labels(
         host.node_name).set(1)
     Gauge("kubelet_running_pods", "Number of pods that have a running pod sandbox", registry=registry).set(

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from timonier.api import times
+from timonier.component.metrics import Sample, family
 from timonier.kit.clock import Time
 from timonier.node.cri.contract import ContainerStats, Sandbox, SandboxState
 from timonier.node.kubelet.server.host import Host
 
-METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 SHORTEST_WINDOW = 1.0
 """Seconds that two readings must be apart to say anything about a rate."""
 
@@ -119,17 +119,8 @@ async def resource_metrics(host: Host) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
-Sample = tuple[Mapping[str, str], float, Time | None]
-
-
 def metric(name: str, kind: str, samples: Sequence[Sample]) -> Iterator[str]:
-    """A metric's lines, its samples with their own times."""
-    yield f"# HELP {name} {HELP[name]}"
-    yield f"# TYPE {name} {kind}"
-    for labels, value, at in samples:
-        inside = ",".join(f'{key}="{escaped(text)}"' for key, text in labels.items())
-        stamp = "" if at is None else f" {int(at * 1000)}"
-        yield f"{name}{'{' + inside + '}' if inside else ''} {value:.10g}{stamp}"
+    return family(name, kind, HELP[name], samples)
 
 
 HELP = {
@@ -146,10 +137,6 @@ HELP = {
 
 def labels_of(sandbox: Sandbox, container: str = "") -> dict[str, str]:
     return {**({"container": container} if container else {}), "namespace": sandbox.namespace, "pod": sandbox.name}
-
-
-def escaped(text: str) -> str:
-    return text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
 
 
 def node_cpu_nanos(stat: Path = Path("/proc/stat")) -> int:
