@@ -10,6 +10,7 @@ from asyncio import TaskGroup
 from dataclasses import dataclass
 from pathlib import Path
 
+from timonier.component.shown import Shown
 from timonier.controllers import run as controllers
 from timonier.controllers.settings import ControllerSettings
 from timonier.scheduler import run as scheduler
@@ -25,8 +26,12 @@ class ManagerSettings(ControllerSettings):
 
 
 async def run(settings: ManagerSettings) -> None:
-    """Run both until cancelled; where one fails, both end, and the supervisor starts them again."""
+    """Run both until cancelled; where one fails, both end, and the supervisor starts them again.
+
+    What both have to show is served at one place, that of the controllers.
+    """
+    shown = Shown()
     async with TaskGroup() as group:
-        group.create_task(controllers.run(settings), name="controllers")
+        group.create_task(controllers.run(settings, shown), name="controllers")
         group.create_task(scheduler.run(SchedulerSettings(
-            kubeconfig=settings.scheduler_kubeconfig, log_level=settings.log_level)), name="scheduler")
+            kubeconfig=settings.scheduler_kubeconfig, log_level=settings.log_level), shown), name="scheduler")

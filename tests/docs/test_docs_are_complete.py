@@ -21,6 +21,8 @@ from timonier.node.kubelet.run import Kubelet
 from timonier.node.kubelet.server import metrics as kubelet_metrics
 from timonier.node.kubelet.server import stats
 from timonier.reconcile.metrics import ROWS
+from timonier.scheduler import metrics as scheduler_metrics
+from timonier.scheduler.queue import SchedulingQueue
 
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"
@@ -69,7 +71,9 @@ async def exposed() -> set[str]:
     await runtime.run_sandbox(SandboxConfig(name="web", uid="u1", namespace="default"))
     counted = Kubelet.metrics(SimpleNamespace(reporter=None, list_pods=list))  # type: ignore[arg-type]
     host = SimpleNamespace(runtime=runtime, node_name="n1", metrics=lambda: counted, clock=FakeClock())
-    texts = [Metrics().text(), await kubelet_metrics.text(host), await stats.resource_metrics(host)]  # type: ignore[arg-type]
+    scheduling = "\n".join(scheduler_metrics.render(scheduler_metrics.Attempts("default"), SchedulingQueue()))
+    kubelet = [await kubelet_metrics.text(host), await stats.resource_metrics(host)]  # type: ignore[arg-type]
+    texts = [scheduling.encode(), Metrics().text(), *kubelet]
     return {row[0] for row in ROWS} | {name for text in texts for name in re.findall(r"# TYPE (\S+)", text.decode())}
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.cluster.drivers import netns
-from timonier.cluster.spec import ClusterSpec, NodeSpec
+from timonier.cluster.spec import MANAGER_PORT, ClusterSpec, NodeSpec
 from timonier.controllers.settings import ControllerSettings
 from timonier.kit.settings import to_arguments
 from timonier.node.settings import NodeSettings
@@ -75,8 +75,11 @@ def api_server(spec: ClusterSpec) -> ApiServerSettings:
 
 def manager(spec: ClusterSpec) -> Component:
     """Controllers and scheduler; the process takes the controllers' flags, and the scheduler's identity."""
-    settings = ControllerSettings(kubeconfig=spec.state / "controllers.kubeconfig", root_ca_file=spec.pki / "ca.crt",
-                                  cluster_cidr=spec.pod_cidr)
+    pki = spec.pki
+    settings = ControllerSettings(kubeconfig=spec.state / "controllers.kubeconfig", root_ca_file=pki / "ca.crt",
+                                  cluster_cidr=spec.pod_cidr, bind_address=spec.gateway, secure_port=MANAGER_PORT,
+                                  tls_cert_file=pki / "manager.crt", tls_private_key_file=pki / "manager.key",
+                                  client_ca_file=pki / "ca.crt")
     made = role(spec, "manager", settings)
     identity = ("--scheduler-kubeconfig", str(spec.state / "scheduler.kubeconfig"))
     return dataclasses.replace(made, command=(*made.command, *identity))

@@ -23,6 +23,7 @@ def make(spec: ClusterSpec) -> None:
     signing_key(spec.pki / "sa.key")
     encryption_key(spec.pki / "secrets.key")
     authority.issue("apiserver", Identity("kube-apiserver", hosts=api_server_hosts(spec)))
+    authority.issue("manager", Identity(CONTROLLERS.name, hosts=("localhost", "127.0.0.1", spec.gateway)))
     authority.issue("apiserver-kubelet-client", KUBELET_CLIENT)
     for file, identity in (("controllers", CONTROLLERS), ("scheduler", SCHEDULER), ("admin", ADMINISTRATOR)):
         write_kubeconfig(spec.state / f"{file}.kubeconfig", spec, authority.issue(file, identity), spec.server)

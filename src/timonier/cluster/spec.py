@@ -21,6 +21,8 @@ RUN = Path("/run/timonier")
 """Sockets, pids and namespaces' contents; gone after a reboot."""
 MAX_NODES = 200
 MAX_CLUSTERS = 64
+MANAGER_PORT = 10257
+"""Where controllers and scheduler show health and metrics, on the machine's address on the bridge."""
 NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,28}[a-z0-9])?")
 
 
@@ -64,6 +66,8 @@ class ClusterSpec:
             raise ClusterError(f"--nodes {self.nodes}: a cluster has 1 to {MAX_NODES} nodes")
         if not 1 <= self.api_port <= 65535:
             raise ClusterError(f"--api-port {self.api_port} is not a port; use 1 to 65535")
+        if self.api_port == MANAGER_PORT:
+            raise ClusterError(f"--api-port {MANAGER_PORT} is where a cluster's manager listens; use another")
 
     # Addresses
     @property

@@ -13,6 +13,8 @@ from timonier.client.client import Client
 from timonier.client.config import ClientConfig
 from timonier.client.election import Election
 from timonier.client.informer import SharedInformers
+from timonier.component.showing import showing
+from timonier.component.shown import Shown, configuration
 from timonier.controllers.deployment.controller import DeploymentController
 from timonier.controllers.endpoints import EndpointsController
 from timonier.controllers.endpointslice import EndpointSliceController
@@ -30,11 +32,14 @@ from timonier.controllers.settings import ControllerSettings
 from timonier.controllers.shared.discovered import Discovered
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.fatal import needed
+from timonier.reconcile.metrics import render
 from timonier.reconcile.runner import Controller, Runner
 
 log = logging.getLogger(__name__)
 
 LEASE, NAMESPACE = "kube-controller-manager", "kube-system"
+CONFIGURATION, SYNCED = "kubecontrollermanager.config.k8s.io", "controllers-informer-sync"
+"""What /configz and /readyz call it."""
 
 
 def chosen(settings: ControllerSettings, client: Client, discovered: Discovered, authority: str) -> list[Controller]:
@@ -54,18 +59,22 @@ def chosen(settings: ControllerSettings, client: Client, discovered: Discovered,
     ]
 
 
-async def run(settings: ControllerSettings) -> None:
-    """Run every controller until cancelled; with leader election, while holding the lease."""
+async def run(settings: ControllerSettings, shown: Shown | None = None) -> None:
+    """Run every controller until cancelled; with leader election, while holding the lease.
+
+    What there is to show is added to `shown`, and all of it served where the settings say so.
+    """
     config = kubeconfig.load(settings.kubeconfig)
     authority = authority_of(settings, config)
-    clock = SystemClock()
-    async with Client(config, name=LEASE, clock=clock) as client:
+    clock, shown = SystemClock(), shown or Shown()
+    shown.configuration[CONFIGURATION] = configuration(settings)
+    async with Client(config, name=LEASE, clock=clock) as client, showing(settings, shown, client):
         if not settings.leader_elect:
-            await work(settings, client, clock, authority)
+            await work(settings, client, clock, authority, shown)
             return
         identity = f"{socket.gethostname()}_{os.getpid()}"
         await Election(client, LEASE, NAMESPACE, identity, clock).lead(
-            lambda: work(settings, client, clock, authority))
+            lambda: work(settings, client, clock, authority, shown))
 
 
 def authority_of(settings: ControllerSettings, config: ClientConfig) -> str:
@@ -76,7 +85,7 @@ def authority_of(settings: ControllerSettings, config: ClientConfig) -> str:
         return settings.root_ca_file.read_bytes().decode("ascii", "replace")
 
 
-async def work(settings: ControllerSettings, client: Client, clock: Clock, authority: str) -> None:
+async def work(settings: ControllerSettings, client: Client, clock: Clock, authority: str, shown: Shown) -> None:
     informers, discovered = SharedInformers(client), Discovered(client)
     runner = Runner(client, informers, clock)
     for controller in chosen(settings, client, discovered, authority):
@@ -86,8 +95,11 @@ async def work(settings: ControllerSettings, client: Client, clock: Clock, autho
         runner.add(NodeIpamController(settings.cluster_cidr, settings.node_cidr_mask_size), workers=1)
     garbage = GarbageController(informers, discovered, clock)
     garbage.enqueue = runner.add(garbage).queue.add
+    shown.metrics["controllers"] = lambda: render(runner.counts)
+    shown.unready[SYNCED] = "the mirrors are not filled yet"
     async with asyncio.TaskGroup() as group:
         group.create_task(runner.run(), name="controllers")
         await informers.synced()
+        shown.unready[SYNCED] = ""
         group.create_task(garbage.follow(), name="garbage kinds")
         log.info("controllers are running", extra={"controllers": [*runner.counts]})

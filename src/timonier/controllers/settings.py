@@ -6,9 +6,11 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from timonier.component.settings import ServingSettings
+
 
 @dataclass(frozen=True, slots=True)
-class ControllerSettings:
+class ControllerSettings(ServingSettings):
     """Run the controllers of a cluster."""
 
     kubeconfig: Path
@@ -31,6 +33,7 @@ class ControllerSettings:
     """Least severe messages to log: debug, info, warning or error."""
 
     def __post_init__(self) -> None:
+        self.check_serving()
         try:
             network = ipaddress.ip_network(self.cluster_cidr)
         except ValueError as error:

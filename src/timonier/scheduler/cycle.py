@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from timonier.api.types import core_v1
 from timonier.kit.clock import Time
 from timonier.scheduler.decide import decide
+from timonier.scheduler.metrics import ERROR, SCHEDULED, UNSCHEDULABLE, Attempts
 from timonier.scheduler.preempt import Preemption, preempt
 from timonier.scheduler.queue import Entry, Event, SchedulingQueue
 from timonier.scheduler.request import Request, request_of
@@ -51,6 +52,7 @@ class Cycle:
         self.nodes = Snapshot()
         self.queue = SchedulingQueue(settings.pod_initial_backoff, settings.pod_max_backoff,
                                      settings.unschedulable_flush)
+        self.attempts = Attempts(settings.scheduler_name)
         self._name, self._now, self._wake = settings.scheduler_name, now, wake
         self._nominated: dict[str, tuple[Request, str]] = {}
         self._turns = itertools.count()
@@ -159,6 +161,7 @@ class Cycle:
         if preemption.nominated:
             self._nominated[uid] = request, preemption.nominated
         self.queue.fail(entry, decision.filters, self._now())
+        self._count(entry, UNSCHEDULABLE)
         return Report(entry, decision.message(preemption.message), preemption)
 
     @contextmanager
@@ -179,9 +182,11 @@ class Cycle:
     def bound(self, entry: Entry) -> None:
         """The API server has assigned the pod; it stays counted, and the watch will confirm."""
         self.queue.remove(entry.request.uid)
+        self._count(entry, SCHEDULED)
 
     def not_bound(self, entry: Entry, *, gone: bool) -> None:
         """The API server refused. `gone`: there is no such pod any more."""
+        self._count(entry, ERROR)
         uid = entry.request.uid
         if uid not in self.queue:
             return  # the watch knew first: it was assigned or deleted, and the handlers have seen to it
@@ -191,6 +196,9 @@ class Cycle:
         else:
             self.queue.retry(entry, self._now())
         self._happened(Event.POD_GONE)
+
+    def _count(self, entry: Entry, result: str) -> None:
+        self.attempts.count(result, self._now() - entry.popped)
 
 
 def is_over(pod: core_v1.Pod) -> bool:

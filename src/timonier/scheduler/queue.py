@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
@@ -62,6 +63,8 @@ class Entry:
     """Its age in the order."""
     state: State = State.ACTIVE
     attempts: int = 0
+    popped: Time = 0.0
+    """When the latest attempt began."""
     ready: Time = 0.0
     """Not before this moment."""
     failed_by: frozenset[str] = frozenset()
@@ -90,6 +93,10 @@ class SchedulingQueue:
     def state(self, uid: str) -> State | None:
         entry = self._entries.get(uid)
         return entry.state if entry else None
+
+    def states(self) -> Counter[State]:
+        """How many pods are where."""
+        return Counter(entry.state for entry in self._entries.values())
 
     def add(self, pod: core_v1.Pod, request: Request, now: Time) -> None:
         """Take in a pod, or what it has become: a changed one is tried again, after its back-off."""
@@ -122,6 +129,7 @@ class SchedulingQueue:
             if entry is not None and entry.ticket == ticket:
                 entry.state = State.IN_FLIGHT
                 entry.attempts += 1
+                entry.popped = now
                 return entry
         return None
 

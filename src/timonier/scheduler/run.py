@@ -12,10 +12,13 @@ from timonier.client.client import Client
 from timonier.client.config import load
 from timonier.client.election import Election
 from timonier.client.informer import SharedInformers
+from timonier.component.showing import showing
+from timonier.component.shown import Shown, configuration
 from timonier.kit.clock import Clock, SystemClock
 from timonier.reconcile.events import Recorder
 from timonier.scheduler.bind import GATED_MESSAGE, Binder
 from timonier.scheduler.cycle import Bind, Cycle
+from timonier.scheduler.metrics import render
 from timonier.scheduler.request import request_of
 from timonier.scheduler.settings import SchedulerSettings
 
@@ -23,29 +26,35 @@ Job = Callable[[], Awaitable[None]]
 
 NAME = "default-scheduler"
 """What events say they come from."""
+CONFIGURATION, SYNCED = "componentconfig", "scheduler-informer-sync"
+"""What /configz and /readyz call it."""
 JOBS_PER_BINDER = 8
 """Jobs that may wait for each binder before deciding pauses."""
 IDLE = 60.0
 """Seconds after which the loop looks at the queue though nobody woke it."""
 
 
-async def run(settings: SchedulerSettings) -> None:
-    """Schedule until cancelled."""
-    clock = SystemClock()
-    async with Client(load(settings.kubeconfig), name="timonier-scheduler", clock=clock) as client:
+async def run(settings: SchedulerSettings, shown: Shown | None = None) -> None:
+    """Schedule until cancelled. What there is to show is added to `shown`."""
+    clock, shown = SystemClock(), shown or Shown()
+    shown.configuration[CONFIGURATION] = configuration(settings)
+    async with (Client(load(settings.kubeconfig), name="timonier-scheduler", clock=clock) as client,
+                showing(settings, shown, client)):
         if settings.leader_elect:
             identity = f"{socket.gethostname()}_{uuid.uuid4()}"
             election = Election(client, "kube-scheduler", "kube-system", identity, clock)
-            await election.lead(lambda: schedule(client, settings, clock))
+            await election.lead(lambda: schedule(client, settings, clock, shown))
         else:
-            await schedule(client, settings, clock)
+            await schedule(client, settings, clock, shown)
 
 
-async def schedule(client: Client, settings: SchedulerSettings, clock: Clock) -> None:
+async def schedule(client: Client, settings: SchedulerSettings, clock: Clock, shown: Shown) -> None:
     """Schedule with a client that the caller owns."""
     informers = SharedInformers(client)
     woken = asyncio.Event()
     cycle = Cycle(settings, clock.monotonic, woken.set)
+    shown.metrics["scheduler"] = lambda: render(cycle.attempts, cycle.queue)
+    shown.unready[SYNCED] = "the mirrors are not filled yet"
     pods = informers.informer(core_v1.Pod, fields="status.phase!=Succeeded,status.phase!=Failed")
     recorder = Recorder(client, NAME, clock)
     binder = Binder(client, cycle, recorder, clock, pods.get, socket.gethostname())
@@ -59,6 +68,7 @@ async def schedule(client: Client, settings: SchedulerSettings, clock: Clock) ->
         for number in range(settings.binders):
             group.create_task(work(jobs), name=f"binder {number}")
         await informers.synced()
+        shown.unready[SYNCED] = ""
         pods.on_change(lambda _, new: tell_gated(new, binder, jobs, settings.scheduler_name))
         await decide_for_ever(cycle, binder, jobs, woken, clock)
 

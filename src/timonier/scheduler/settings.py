@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from timonier.component.settings import ServingSettings
 
 
 @dataclass(frozen=True, slots=True)
-class SchedulerSettings:
+class SchedulerSettings(ServingSettings):
     """Run the scheduler of a cluster."""
 
     kubeconfig: Path
@@ -24,10 +26,13 @@ class SchedulerSettings:
     """Seconds after which a pod that did not fit is tried again though nothing happened that could help it."""
     leader_elect: bool = False
     """Whether to work only while holding the lease kube-scheduler, so that several may stand by."""
+    secure_port: int = field(default=10259, kw_only=True)
+    """Port of health, metrics and configuration."""
     log_level: str = "info"
     """Least severe messages to log: debug, info, warning or error."""
 
     def __post_init__(self) -> None:
+        self.check_serving()
         if self.binders < 1:
             raise ValueError("--binders must be at least 1")
         if not 0 < self.pod_initial_backoff <= self.pod_max_backoff:
