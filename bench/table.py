@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -32,6 +33,12 @@ class Row:
     @property
     def ratio(self) -> float | None:
         return self.ours / self.peer if self.peer else None
+
+
+def in_turns(*measures: Callable[[], float], rounds: int = 3) -> list[float]:
+    """The median of each measure, taken in turns, so that a machine that is busy for a while is so to all of them."""
+    taken = [[measure() for measure in measures] for _ in range(rounds)]
+    return [statistics.median(figures) for figures in zip(*taken, strict=True)]
 
 
 def show(rows: Sequence[Row], title: str) -> None:
