@@ -87,6 +87,7 @@ async def api_server(authority: Authority, *known: dict[str, Any]) -> AsyncItera
     rights = Rights()
     access: Any = SimpleNamespace(authenticator=Everybody(), authoriser=rights, keyring=None, tokens=None, reviews=None)
     server = ApiServer(settings, Registry(feed), access)
+    server.bootstrapped.set()
     listening = socket.create_server(("127.0.0.1", 0))
     tasks = [asyncio.create_task(feed.run()), asyncio.create_task(serve(server.app, [listening]))]
     try:
