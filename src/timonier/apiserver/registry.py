@@ -56,6 +56,8 @@ class Caller:
     options: Object = field(default_factory=dict)
 
 
+FOUND_OUT = ("status", "binding")
+"""What is written there is how things are, not how they are wanted, and counts no generation."""
 INTERNAL = Caller()
 Edit = Callable[[Object], Object | None]
 """Makes the object wanted of the object that is there, which it may change; None leaves it alone. It may run again."""
@@ -223,7 +225,7 @@ class Registry:
         async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
             refuse_invalid(stored, obj, old, subresource)
             await self._validate(attributes, obj, old)
-            if subresource != "binding":  # on which node a pod is, is found out, not wanted
+            if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)
             obj = finished(stored, obj)
             if obj == old:

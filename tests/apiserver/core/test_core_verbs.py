@@ -127,6 +127,33 @@ async def test_generation_counts_what_is_wanted(cluster: Cluster) -> None:
     assert status["metadata"]["generation"] == 3
 
 
+async def test_labels_and_annotations_may_come_with_a_status(cluster: Cluster) -> None:
+    noted = {"metadata": {"labels": {"l": "1"}, "annotations": {"a": "1"}}, "status": {"replicas": 1}}
+    url = "/apis/apps/v1/namespaces/default/replicasets"
+    await cluster.post(url, deployment() | {"kind": "ReplicaSet"})
+    told = (await cluster.patch(f"{url}/web/status", noted)).json["metadata"]
+    assert (told["labels"]["l"], told["annotations"]) == ("1", {"a": "1"})
+    url = "/apis/apps/v1/namespaces/default/deployments"
+    await cluster.post(url, deployment())
+    told = (await cluster.patch(f"{url}/web/status", noted)).json["metadata"]
+    assert (told.get("labels", {}).get("l"), told["annotations"], told["generation"]) == (None, {"a": "1"}, 1)
+    url = "/apis/flowcontrol.apiserver.k8s.io/v1/flowschemas"
+    await cluster.post(url, {"metadata": {"name": "f"}, "spec": {"priorityLevelConfiguration": {"name": "exempt"}}})
+    reply = await cluster.patch(f"{url}/f/status", {"metadata": {"annotations": {"a": "1"}}, "status": {
+        "conditions": [{"type": "Dangling", "status": "True"}]}})
+    assert "annotations" not in reply.json["metadata"]
+    assert reply.json["status"]["conditions"][0]["type"] == "Dangling"
+
+
+async def test_a_pods_status_does_not_change_its_owner(cluster: Cluster) -> None:
+    url, owner = "/api/v1/namespaces/default/pods", {"apiVersion": "v1", "kind": "Node", "name": "n", "uid": "u"}
+    await cluster.post(url, {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+    told = await cluster.patch(f"{url}/p/status", {"metadata": {"ownerReferences": [owner]},
+                                                   "status": {"phase": "Running"}})
+    assert told.json["status"]["phase"] == "Running"
+    assert "ownerReferences" not in told.json["metadata"]
+
+
 async def test_spec_and_status_are_written_through_different_doors(cluster: Cluster) -> None:
     url = "/apis/apps/v1/namespaces/default/deployments"
     created = (await cluster.post(url, deployment() | {"status": {"replicas": 9}})).json

@@ -35,12 +35,10 @@ class Strategy:
             keep(obj, old, "status")
 
     def prepare_status(self, kind: Kind, obj: Object, old: Object) -> None:
-        """Before a change through /status: all but status stays as it was, but for metadata that anyone may set."""
-        status = obj.get("status")
+        """Before a change through /status: what is wanted stays as it was. Labels and annotations may come along."""
+        written = {key: obj[key] for key in ("metadata", "status") if key in obj}
         obj.clear()
-        obj.update({key: value for key, value in old.items() if key != "status"})
-        if status is not None:
-            obj["status"] = status
+        obj.update({key: value for key, value in old.items() if key != "status"} | written)
 
     def creating(self, kind: Kind, obj: Object, *, dry_run: bool) -> AbstractAsyncContextManager[None]:
         """Around the write of a new object: what must be claimed with it, and given back where it fails."""
@@ -58,6 +56,14 @@ class NoUnconditionalUpdate(Strategy):
     """Kinds that insist on a resourceVersion: two writers must never overwrite one another unknowingly."""
 
     unconditional_update = False
+
+
+class StatusAlone(Strategy):
+    """Kinds whose /status is the door to their status and to nothing else."""
+
+    def prepare_status(self, kind: Kind, obj: Object, old: Object) -> None:
+        super().prepare_status(kind, obj, old)
+        keep(obj, old, "metadata")
 
 
 class CreateOnUpdate(Strategy):

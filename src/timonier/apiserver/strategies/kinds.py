@@ -7,7 +7,13 @@ from typing import Any
 
 from timonier.api.kinds import Kind
 from timonier.apiserver.request import User
-from timonier.apiserver.strategies.base import CreateOnUpdate, NoUnconditionalUpdate, Strategy, keep
+from timonier.apiserver.strategies.base import (
+    CreateOnUpdate,
+    NoUnconditionalUpdate,
+    StatusAlone,
+    Strategy,
+    keep,
+)
 from timonier.apiserver.strategies.pod import PodStrategy
 
 Object = dict[str, Any]
@@ -79,6 +85,14 @@ class ReplicatedStrategy(Strategy):
         obj["status"] = {"replicas": 0}
 
 
+class DeploymentStrategy(Strategy):
+    """The labels of a Deployment are its user's alone."""
+
+    def prepare_status(self, kind: Kind, obj: Object, old: Object) -> None:
+        super().prepare_status(kind, obj, old)
+        keep(obj["metadata"], old["metadata"], "labels")
+
+
 class VolumeStrategy(Strategy):
     """Volumes and claims wait to be bound."""
 
@@ -86,7 +100,7 @@ class VolumeStrategy(Strategy):
         obj["status"] = {"phase": "Pending"}
 
 
-class AcceptedLater(Strategy):
+class AcceptedLater(StatusAlone):
     """Extensions of the API begin without conditions: whoever serves them says when they are established."""
 
     unconditional_update = False
@@ -105,6 +119,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "v1/Event": CreateOnUpdate,
     "v1/LimitRange": CreateOnUpdate,
     "events.k8s.io/v1/Event": CreateOnUpdate,
+    "apps/v1/Deployment": DeploymentStrategy,
     "apps/v1/ReplicaSet": ReplicatedStrategy,
     "apps/v1/StatefulSet": ReplicatedStrategy,
     "coordination.k8s.io/v1/Lease": type("LeaseStrategy", (CreateOnUpdate, NoUnconditionalUpdate), {}),
@@ -119,8 +134,13 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "node.k8s.io/v1/RuntimeClass": NoUnconditionalUpdate,
     "storage.k8s.io/v1/CSIDriver": NoUnconditionalUpdate,
     "storage.k8s.io/v1/CSINode": NoUnconditionalUpdate,
-    "storage.k8s.io/v1/VolumeAttachment": NoUnconditionalUpdate,
+    "storage.k8s.io/v1/VolumeAttachment": type("AttachmentStrategy", (NoUnconditionalUpdate, StatusAlone), {}),
     "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration": NoUnconditionalUpdate,
     "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration": NoUnconditionalUpdate,
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": StatusAlone,
+    "flowcontrol.apiserver.k8s.io/v1/FlowSchema": StatusAlone,
+    "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration": StatusAlone,
+    "resource.k8s.io/v1/DeviceTaintRule": StatusAlone,
+    "resource.k8s.io/v1/ResourceClaim": StatusAlone,
 }
 """By kind; every other kind follows the rule. Services, which hold allocations, are added by the registry."""

@@ -31,6 +31,7 @@ class PodStrategy(Strategy):
 
     def prepare_status(self, kind: Kind, obj: Object, old: Object) -> None:
         super().prepare_status(kind, obj, old)
+        keep(obj["metadata"], old["metadata"], "ownerReferences")  # whose pod it is, its kubelet does not decide
         # A class is decided once; a kubelet that does not know it must not erase it.
         if qos := (old.get("status") or {}).get("qosClass"):
             obj.setdefault("status", {})["qosClass"] = qos
