@@ -165,3 +165,12 @@ def test_groups_of_their_own_take_any_finalizer():
     found = validate(BY_ID["apiextensions.k8s.io/v1/CustomResourceDefinition"],
                      {"metadata": {"finalizers": ["customresourcecleanup.apiextensions.k8s.io"]}})
     assert not [cause for cause in found if "finalizers" in cause.field]
+
+
+@pytest.mark.parametrize(("kind", "spec"), [
+    pytest.param("storage.k8s.io/v1/CSINode", {"drivers": []}, id="a-node-without-drivers"),
+    pytest.param("storagemigration.k8s.io/v1/StorageVersionMigration", {"resource": {"group": "", "resource": "pods"}},
+                 id="the-core-group"),
+])
+def test_required_fields_whose_emptiness_says_something(kind: str, spec: dict[str, Any]):
+    assert validate(BY_ID[kind], {"metadata": {"name": "a"}, "spec": spec}) == []

@@ -9,6 +9,8 @@ from timonier.api.validation.causes import Causes, Obj
 
 SYSTEM = frozenset({"metadata", "status"})
 """Written by the API server and by controllers, not by whoever creates the object."""
+MAY_BE_EMPTY = frozenset({"drivers", "group"})
+"""Fields whose empty value says something: a node without drivers, the core group."""
 
 
 def required_fields(obj: Obj, name: str, causes: Causes) -> None:
@@ -26,7 +28,8 @@ def walk(value: Any, node: Schema, path: str, causes: Causes) -> None:
         return
     properties = node.get("properties", {})
     for field in node.get("required", ()):
-        if field not in SYSTEM and value.get(field) in (None, "", []) and not wide(resolve(properties[field])):
+        missing = value.get(field) in ((None,) if field in MAY_BE_EMPTY else (None, "", []))
+        if missing and field not in SYSTEM and not wide(resolve(properties[field])):
             causes.required(f"{path}.{field}" if path else field)
     for field, child in value.items():
         inner = properties.get(field) or node.get("additionalProperties")
