@@ -8,6 +8,7 @@ import json
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,9 +17,12 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from support.certificates import Made, context
 from support.showing import BAD, Answered, ask, sorts
 
-from timonier.api.errors import ApiError, InternalError
+from timonier.api.errors import ApiError, InternalError, ServiceUnavailable
 from timonier.api.types import authentication_v1, authorization_v1
 from timonier.cluster.certificates import Authority, Identity
+from timonier.component.authenticate import Authenticator
+from timonier.component.authorise import Reviewed
+from timonier.component.guard import Delegated
 from timonier.component.settings import ServingSettings
 from timonier.component.showing import showing
 from timonier.component.shown import Shown
@@ -148,6 +152,15 @@ async def test_an_api_server_that_gives_no_word_is_not_a_refusal(tmp_path: Path,
         endpoint.server.error = error
         assert (await endpoint.get("/metrics", "good")).code == 503
         assert (await endpoint.get("/healthz")).code == 200
+
+
+async def test_nobody_waits_for_ever_for_the_api_servers_word() -> None:
+    async def silent(asked: object) -> Any:
+        await asyncio.Event().wait()
+
+    call: Any = SimpleNamespace(peer_certificate=None, headers={}, method="GET", path="/metrics")
+    with pytest.raises(ServiceUnavailable):
+        await Delegated(Authenticator(silent), Reviewed(silent), limit=0).check(call)
 
 
 async def test_what_is_not_there_is_not_found(tmp_path: Path) -> None:
