@@ -98,9 +98,9 @@ def command(name: str) -> str:
 
 def tables(parser: argparse.ArgumentParser, called: str) -> Iterator[str]:
     """A table of a parser's arguments, and those of its actions."""
-    plain, actions = [], []
-    for action in parser._actions:  # argparse offers no other way to read a parser
-        (actions if isinstance(action, argparse._SubParsersAction) else plain).append(action)
+    every = parser._actions  # argparse offers no other way to read a parser
+    actions = [action for action in every if isinstance(action, argparse._SubParsersAction)]
+    plain = [action for action in every if not isinstance(action, argparse._SubParsersAction)]
     if rows := [f"| `{cell(spelling(each))}` | {meaning(each)} |\n" for each in plain if each.dest != "help"]:
         yield "\n| Argument | Meaning |\n|---|---|\n" + "".join(rows)
     for group in actions:
@@ -140,7 +140,8 @@ def of_role(role: str, cls: type) -> str:
     for base in cls.__mro__[1:]:
         if owner := next((name for name, (path, _) in ROLES.items() if attribute(path) is base), ""):
             text += f"\nIt takes every setting of [timonier {owner}](#timonier-{owner}), and:\n"
-            fields = {name: field for name, field in fields.items() if name not in base.__dataclass_fields__}
+            known = {field.name for field in dataclasses.fields(base)}
+            fields = {name: field for name, field in fields.items() if name not in known}
     text += "\n| Flag | Default | Meaning |\n|---|---|---|\n"
     return text + "".join(
         f"| `{flag_of(name)}` | {default(field)} | {cell(docs[name])}{several(types[name], docs[name])} |\n"
