@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import dataclasses
 from collections.abc import AsyncIterator
@@ -226,6 +227,28 @@ async def test_force_deleted_pod_is_stopped_though_the_api_has_forgotten_it(node
     await node.advance(1)
     assert node.runtime.records == {}
     assert node.runtime.boxes == {}
+
+
+async def test_start_under_way_is_finished_before_the_pod_is_stopped(node: NodeBench,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    start, broken_off = node.runtime.start_container, []
+
+    async def slow(container_id: str) -> None:
+        try:
+            await node.clock.sleep(1)
+        except asyncio.CancelledError:
+            broken_off.append(container_id)
+            raise
+        await start(container_id)
+
+    monkeypatch.setattr(node.runtime, "start_container", slow)
+    await node.create(make_pod())
+    await node.delete("web")
+    assert not node.gone("web")
+    await node.advance(1)
+    assert not broken_off
+    assert node.events[-2:] == ["Normal Started Container started", "Normal Killing Stopping container c"]
+    assert node.gone("web")
 
 
 async def test_pre_stop_hook_uses_up_the_grace_period(node: NodeBench) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -124,6 +126,10 @@ class ContainerStart:
         hook = self.container.lifecycle and self.container.lifecycle.postStart
         if hook:
             self.knowledge.hooks_pending.add(container_id)
+        # A start that is broken off leaves a container that for seconds can be neither stopped nor removed.
+        await uninterrupted(self._started(container_id))
+
+    async def _started(self, container_id: str) -> None:
         try:
             await self.context.runtime.start_container(container_id)
         except RuntimeFailure as error:
@@ -221,3 +227,15 @@ def next_attempt(pod: core_v1.Pod, name: str, observed: Observed) -> int:
         if status.name == name and status.containerID:
             return status.restartCount + 1
     return 0
+
+
+async def uninterrupted(step: Coroutine[Any, Any, None]) -> None:
+    """Bring a step to its end, though whoever waits for it is cancelled meanwhile; then the cancellation goes on."""
+    task = asyncio.ensure_future(step)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait({task})
+        if not task.cancelled():
+            task.exception()  # nobody is left to whom it matters
+        raise
