@@ -1,7 +1,8 @@
 """Nodes as network namespaces: one bridge on the machine, one veth pair and one namespace a node.
 
-The machine's routes, sysctls and firewall stay as they are; the bridge's subnet is all that it gets to know. What is
-made here is found again by name, so that half of it can be completed or removed.
+The machine's routes, sysctls and firewall stay as they are; the bridge's subnet is all that it gets to know, and
+nodes have no way out (docs/decisions/0009). What is made here is found again by name, so that half of it can be
+completed or removed.
 """
 
 from __future__ import annotations
