@@ -7,8 +7,8 @@ from typing import Any
 
 import jsonschema_rs
 import pytest
-from api import api_objects
 from hypothesis import HealthCheck, given, settings
+from support import schema_objects
 
 from timonier.api.check import Unreadable, check, strict
 from timonier.api.duplicates import duplicates
@@ -169,7 +169,7 @@ ORACLES = {name: jsonschema_rs.validator_for({"$ref": f"#/$defs/{name}", "$defs"
 @pytest.mark.parametrize("name", list(ORACLES))
 def test_check_agrees_with_an_independent_validator(name):
     @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(api_objects.of(name, spoil=True))
+    @given(schema_objects.of(name, spoil=True))
     def agree(obj):
         valid = ORACLES[name].is_valid(obj)
         try:
@@ -181,7 +181,7 @@ def test_check_agrees_with_an_independent_validator(name):
 
 
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-@given(api_objects.of(POD))
+@given(schema_objects.of(POD))
 def test_checking_twice_changes_nothing_more(obj):
     once = copy.deepcopy(check(obj, POD).obj)
     twice = check(obj, POD)

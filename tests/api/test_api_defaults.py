@@ -6,8 +6,8 @@ import copy
 from typing import Any
 
 import pytest
-from api import api_objects
 from hypothesis import HealthCheck, given, settings
+from support import schema_objects
 
 from timonier.api.check import check
 from timonier.api.defaults import FUNCTIONS, default
@@ -176,7 +176,7 @@ def test_every_default_is_of_a_field_that_exists():
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
 def test_defaulting_twice_changes_nothing_more_and_stays_within_the_schema(kind):
     @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(api_objects.of(kind.definition))
+    @given(schema_objects.of(kind.definition))
     def stable(obj):
         default(kind, check(obj, kind.definition).obj)
         once = copy.deepcopy(obj)

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from api import api_objects
 from hypothesis import HealthCheck, given, settings
+from support import schema_objects
 
 from timonier.api.check import check
 from timonier.api.defaults import default
@@ -147,7 +147,7 @@ def test_all_causes_become_one_answer():
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
 def test_whatever_decodes_can_be_validated_and_filled(kind):
     @settings(max_examples=12 if kind.id in RULES else 3, deadline=None, suppress_health_check=list(HealthCheck))
-    @given(api_objects.of(kind.definition), api_objects.of(kind.definition))
+    @given(schema_objects.of(kind.definition), schema_objects.of(kind.definition))
     def never_raises(obj, old):
         for each in (obj, old):
             default(kind, check(each, kind.definition).obj)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from scheduler.builders import node, pod
+from support.scheduling import node, pod
 
 from timonier.api.types import core_v1
 from timonier.reconcile.snapshot import clone

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from scheduler.builders import node, pod
 from support.fake_server import Asked, client
+from support.scheduling import node, pod
 
 from timonier.api.types import core_v1
 from timonier.client.wire import encode

@@ -1,7 +1,7 @@
 """Each filter's words, one situation a test; the words are Kubernetes's."""
 
 import pytest
-from scheduler.builders import decided, node, pod, snapshot
+from support.scheduling import decided, node, pod, snapshot
 
 from timonier.scheduler.decide import NO_NODES, decide
 from timonier.scheduler.request import request_of

@@ -2,7 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scheduler.builders import node, pod, snapshot
+from support.scheduling import node, pod, snapshot
 
 from timonier.api.types import core_v1
 from timonier.scheduler.decide import decide, possible_nodes

@@ -1,7 +1,7 @@
 """The scheduling queue; moments are plain numbers."""
 
 import pytest
-from scheduler.builders import pod
+from support.scheduling import pod
 
 from timonier.scheduler.filters import FILTERS
 from timonier.scheduler.queue import HELPED_BY, Entry, Event, SchedulingQueue, State

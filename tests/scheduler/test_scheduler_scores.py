@@ -1,7 +1,7 @@
 """What makes one node better than another, one preference a test."""
 
 import pytest
-from scheduler.builders import decided, node, pod, snapshot
+from support.scheduling import decided, node, pod, snapshot
 
 from timonier.scheduler.columns import Mask
 from timonier.scheduler.decide import decide

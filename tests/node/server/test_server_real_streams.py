@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from node_server.clients import eventually, session, switch
-from node_server.fakes import HEADERS, kubelet
-from node_server.pods import RunningPod, running_pod
+from support.kubelet_api import HEADERS, kubelet
+from support.running_pod import RunningPod, running_pod
+from support.streams import eventually, session, switch
 
 from timonier.kit.clock import SystemClock
 from timonier.kit.streaming.spdy import Data, Spdy, StreamReplied

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from node_server.clients import eventually, refusal, session, switch, websocket_headers
-from node_server.fakes import HEADERS, FakeRuntime, Peer, kubelet, streaming_server
+from support.kubelet_api import HEADERS, FakeRuntime, Peer, kubelet, streaming_server
+from support.streams import eventually, refusal, session, switch, websocket_headers
 
 from timonier.component.authenticate import User
 from timonier.component.authorise import Access
@@ -247,7 +247,7 @@ class Api:
 
 
 async def test_the_api_server_dials_through_the_node(monkeypatch):
-    monkeypatch.setattr("node_server.fakes.known", Api.known)
+    monkeypatch.setattr("support.kubelet_api.known", Api.known)
     monkeypatch.setattr(hop, "target", lambda address, port: (address, int(port)))
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

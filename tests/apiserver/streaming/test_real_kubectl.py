@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from apiserver_streaming.front import api_server, kubelet, node, pod_of
-from node_server.pods import running_pod
+from support.front import api_server, kubelet, node, pod_of
 from support.kubectl import NEWEST, OLDER, kubectl
+from support.running_pod import running_pod
 
 from timonier.cluster.certificates import Authority
 from timonier.node.cri.containerd import ContainerdRuntime

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from apiserver_streaming.front import Front, api_server, kubelet, node, pod_of
-from node_server.clients import eventually
-from node_server.fakes import FakeRuntime, pod
+from support.front import Front, api_server, kubelet, node, pod_of
+from support.kubelet_api import FakeRuntime, pod
+from support.streams import eventually
 
 from timonier.api.types import core_v1
 from timonier.cluster.certificates import Authority

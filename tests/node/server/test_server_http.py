@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from node_server.fakes import HEADERS, FakeRuntime, kubelet, pod
+from support.kubelet_api import HEADERS, FakeRuntime, kubelet, pod
 
 from timonier.api.types import core_v1
 from timonier.cluster.certificates import Authority, Identity

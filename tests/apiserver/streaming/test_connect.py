@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from apiserver_streaming.front import Front, api_server, kubelet, node, pod_of
-from node_server.clients import refusal, session, switch, websocket_headers
-from node_server.fakes import FakeRuntime, Peer, pod, streaming_server
+from support.front import Front, api_server, kubelet, node, pod_of
+from support.kubelet_api import FakeRuntime, Peer, pod, streaming_server
+from support.streams import refusal, session, switch, websocket_headers
 
 from timonier.kit.http import Connections
 from timonier.node.cri.contract import NotInRuntime

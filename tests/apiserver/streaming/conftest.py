@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from node_server.conftest import links
+from support.streams import links
 
 from timonier.cluster.certificates import Authority
 

@@ -9,9 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from apiserver_streaming.front import Front, api_server, kubelet, node, pod_of
-from node_server.clients import switch
-from node_server.fakes import FakeRuntime, pod
+from support.front import Front, api_server, kubelet, node, pod_of
+from support.kubelet_api import FakeRuntime, pod
+from support.streams import switch
 
 from timonier.apiserver.subresources import proxy
 from timonier.cluster.certificates import Authority, Identity

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
-from node_server.fakes import TOKEN, FakeRuntime, allowed, known, pod
 from support.certificates import Made, context
+from support.kubelet_api import TOKEN, FakeRuntime, allowed, known, pod
 from support.showing import BAD, VERSIONS, Answered, ask, sorts
 
 from timonier.cluster.certificates import Authority, Identity

@@ -6,8 +6,10 @@ import asyncio
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
+
+import pytest
 
 from timonier.kit.http import Connections, Response
 from timonier.kit.streaming.relay import Link
@@ -17,7 +19,10 @@ OPEN: list[Link] = []
 """What a test opened, to be closed when it is over."""
 
 
-async def close_all() -> None:
+@pytest.fixture(autouse=True)
+async def links() -> AsyncIterator[None]:
+    """Streams that a test opens are closed after it; for the conftest of such tests."""
+    yield
     for link in OPEN:
         link.abort()
     OPEN.clear()
