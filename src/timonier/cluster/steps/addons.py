@@ -1,12 +1,11 @@
-"""What every cluster has beyond the API server's own objects: the DNS Service, and a right to the kubelets' API."""
+"""What every cluster has beyond the API server's own objects: the Service of cluster DNS."""
 
 from __future__ import annotations
 
 from timonier.api.errors import NotFound
-from timonier.api.types import core_v1, meta_v1, rbac_v1
+from timonier.api.types import core_v1, meta_v1
 from timonier.client.client import Client
 from timonier.cluster import api
-from timonier.cluster.identities import KUBELET_CLIENT
 from timonier.cluster.spec import ClusterSpec
 from timonier.cluster.steps.step import Context
 
@@ -26,7 +25,6 @@ class InstallAddons:
 
     def do(self, context: Context) -> None:
         async def install(client: Client) -> None:
-            await create(client, kubelet_access())
             await create(client, dns_service(context.spec))
 
         api.call(context.spec, install, limit=context.timeout)
@@ -35,7 +33,7 @@ class InstallAddons:
         """The objects lie in the store and go with it."""
 
 
-async def create(client: Client, obj: core_v1.Service | rbac_v1.ClusterRoleBinding) -> None:
+async def create(client: Client, obj: core_v1.Service) -> None:
     """Create an object unless it is there; what a user made of it since is theirs.
 
     Looks first: creating a Service again is refused for its address, before its name.
@@ -58,12 +56,3 @@ def dns_service(spec: ClusterSpec) -> core_v1.Service:
             clusterIP=spec.dns_address, internalTrafficPolicy="Local",
             ports=[core_v1.ServicePort(name="dns", port=53, protocol="UDP"),
                    core_v1.ServicePort(name="dns-tcp", port=53, protocol="TCP")]))
-
-
-def kubelet_access() -> rbac_v1.ClusterRoleBinding:
-    """Lets the API server's own certificate into the kubelets' API, for logs, exec and port-forward."""
-    group = "rbac.authorization.k8s.io"
-    return rbac_v1.ClusterRoleBinding(
-        metadata=meta_v1.ObjectMeta(name="timonier:apiserver-kubelet-client"),
-        roleRef=rbac_v1.RoleRef(apiGroup=group, kind="ClusterRole", name="system:kubelet-api-admin"),
-        subjects=[rbac_v1.Subject(apiGroup=group, kind="User", name=KUBELET_CLIENT.name)])

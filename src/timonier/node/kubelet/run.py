@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from timonier.api.types import core_v1
 from timonier.kit.clock import Clock
-from timonier.node.cri.contract import ContainerState, Runtime, RuntimeFailure, SandboxState
+from timonier.node.cri.contract import Runtime, RuntimeFailure
 from timonier.node.kubelet import machine
 from timonier.node.kubelet.api import Api, Tell
 from timonier.node.kubelet.cache import RuntimeCache
@@ -84,18 +84,8 @@ class Kubelet:
         return self.pods.all() if self.pods else []
 
     def metrics(self) -> bytes:
-        """What the kubelet counts, in Prometheus's text format."""
-        entries = self.reporter.context.cache.pods.values() if self.reporter else ()
-        sandboxes = [s.sandbox.state for entry in entries for s in entry.sandboxes.values()]
-        runs = [run.status.state for entry in entries for run in entry.runs.values()]
-        lines = ["# HELP kubelet_running_pods Number of pods that have a running pod sandbox",
-                 "# TYPE kubelet_running_pods gauge",
-                 f"kubelet_running_pods {sandboxes.count(SandboxState.READY)}",
-                 "# HELP kubelet_running_containers Number of containers, by state",
-                 "# TYPE kubelet_running_containers gauge",
-                 *(f'kubelet_running_containers{{container_state="{state.value}"}} {runs.count(state)}'
-                   for state in ContainerState),
-                 "# HELP kubelet_desired_pods Number of pods that are meant to be on this node",
+        """What only the kubelet can count, in Prometheus's text format."""
+        lines = ["# HELP kubelet_desired_pods Number of pods that are meant to be on this node",
                  "# TYPE kubelet_desired_pods gauge", f"kubelet_desired_pods {len(self.list_pods())}"]
         return ("\n".join(lines) + "\n").encode()
 
