@@ -20,6 +20,11 @@ from timonier.kit.settings import to_arguments
 from timonier.node.settings import NodeSettings
 
 
+SMALL = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "OPENBLAS_NUM_THREADS": "1"}
+"""What keeps a process small that handles small things: glibc keeps no heap a thread and gives back what is free, and
+numpy, which adds short arrays up, has no threads waiting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Component:
     """A process that should run. `cgroup` is where it and all that it starts belong."""
@@ -82,7 +87,7 @@ def manager(spec: ClusterSpec) -> Component:
                                   client_ca_file=pki / "ca.crt")
     made = role(spec, "manager", settings)
     identity = ("--scheduler-kubeconfig", str(spec.state / "scheduler.kubeconfig"))
-    return dataclasses.replace(made, command=(*made.command, *identity))
+    return dataclasses.replace(made, command=(*made.command, *identity), env=SMALL)
 
 
 def node_settings(spec: ClusterSpec, node: NodeSpec) -> NodeSettings:
@@ -102,4 +107,4 @@ def agent(spec: ClusterSpec, node: NodeSpec) -> Component:
     settings = node_settings(spec, node)
     command = netns.enter(node, [*program("agent"), *to_arguments(settings)])
     return Component(f"agent-{node.name}", tuple(command), f"{spec.node_cgroup(node)}/system",
-                     spec.logs / f"agent-{node.name}.log")
+                     spec.logs / f"agent-{node.name}.log", SMALL)
