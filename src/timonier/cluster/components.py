@@ -19,7 +19,6 @@ from timonier.controllers.settings import ControllerSettings
 from timonier.kit.settings import to_arguments
 from timonier.node.settings import NodeSettings
 
-
 SMALL = {"MALLOC_ARENA_MAX": "1", "MALLOC_TRIM_THRESHOLD_": "65536", "OPENBLAS_NUM_THREADS": "1"}
 """What keeps a process small that handles small things: glibc keeps no heap a thread and gives back what is free, and
 numpy, which adds short arrays up, has no threads waiting."""
