@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -85,3 +86,11 @@ def test_a_headless_service_resolves_to_every_pod(cluster: RealCluster, ns: str)
 
     assert len(wanted) == 2
     assert eventually(resolved)
+
+
+@pytest.mark.parametrize("url", ["http://198.51.100.2", "http://www.example.com"], ids=["address", "name"])
+def test_what_is_beyond_the_machine_is_refused_and_nobody_waits(cluster: RealCluster, ns: str, url: str) -> None:
+    started = time.monotonic()
+    done = cluster.kubectl("-n", ns, "exec", "on-node-1", "--", "wget", "-q", "-O", "-", url, check=False)
+    assert done.code == 1
+    assert time.monotonic() - started < 3

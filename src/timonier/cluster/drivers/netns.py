@@ -1,12 +1,14 @@
 """Nodes as network namespaces: one bridge on the machine, one veth pair and one namespace a node.
 
 The machine's routes, sysctls and firewall stay as they are; the bridge's subnet is all that it gets to know, and
-nodes have no way out (docs/decisions/0009). What is made here is found again by name, so that half of it can be
-completed or removed.
+nodes have no way out (docs/decisions/0009), which they are told at once. What is made here is found again by name, so
+that half of it can be completed or removed.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import json
 import subprocess
 from pathlib import Path
 
@@ -27,9 +29,20 @@ def create(spec: ClusterSpec) -> None:
         remove_node(node)
     batch([f"netns add {node.netns}" for node in missing])
     batch([line for node in missing for line in outside(spec, node)])
+    machine = addresses_of_machine(spec) if missing else []
     for node in missing:
         batch([f"addr add {node.address}/{spec.subnet.prefixlen} dev eth0", "link set eth0 up", "link set lo up",
-               f"route add default via {spec.gateway}"], netns=node.netns)
+               "route add unreachable default", *(f"route add {address} via {spec.gateway}" for address in machine)],
+              netns=node.netns)
+
+
+def addresses_of_machine(spec: ClusterSpec) -> list[str]:
+    """Where nodes reach the machine beside its address on the bridge. Everything else is refused at once, rather than
+    sent where nobody forwards it: who asks for an image or a name from outside is not kept waiting."""
+    shown = json.loads(subprocess.run(["ip", "-json", "-4", "address", "show", "scope", "global"], text=True,
+                                      capture_output=True, timeout=LIMIT, check=True).stdout)
+    found = {one["local"] for link in shown for one in link.get("addr_info", ()) if "local" in one}
+    return sorted(address for address in found if ipaddress.ip_address(address) not in spec.subnet)
 
 
 def outside(spec: ClusterSpec, node: NodeSpec) -> list[str]:
