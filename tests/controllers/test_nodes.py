@@ -56,6 +56,15 @@ def keys(found: list[core_v1.Taint]) -> list[tuple[str, str]]:
     return [(taint.key.rpartition("/")[2], taint.effect) for taint in found]
 
 
+def test_nodes_that_come_and_go_are_told_of_once():
+    controller = NodeHealthController(40)
+    told = [note for objects in ([node()], [node()], [], []) for note in
+            controller.plan("n1", snapshot(*objects), NOW).events]
+    assert [(note.reason, note.about.metadata.uid, note.message) for note in told] == [
+        ("RegisteredNode", "uid-n1", "Node n1 event: Registered Node n1 in Controller"),
+        ("RemovingNode", "uid-n1", "Node n1 event: Removing Node n1 from Controller")]
+
+
 def test_a_node_that_renews_its_lease_is_left_alone():
     controller = NodeHealthController(40)
     for second in range(0, 200, 10):

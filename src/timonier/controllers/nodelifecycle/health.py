@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from timonier.api import times
-from timonier.api.types import coordination_v1, core_v1
+from timonier.api.types import coordination_v1, core_v1, meta_v1
 from timonier.client.client import STRATEGIC_PATCH
 from timonier.controllers.nodelifecycle.taints import Zone, readiness, wanted
 from timonier.controllers.shared import pods as podlib
@@ -40,6 +40,7 @@ class Heard:
 
     mark: tuple[str, str]
     at: Time
+    uid: str
     ready: str = ""
 
 
@@ -62,8 +63,8 @@ class NodeHealthController:
     def plan(self, key: str, snapshot: Snapshot, now: Time) -> Plan:
         node = snapshot.get(core_v1.Node, key)
         if node is None:
-            self._heard.pop(key, None)
-            return Plan()
+            return gone(key, self._heard.pop(key, None))
+        new = key not in self._heard
         heard = self._listen(node, snapshot.get(coordination_v1.Lease, f"{LEASES}/{key}"), now)
         left = heard.at + self._grace - now
         if left <= 0 and (silent := silenced(node, now)) is not None:
@@ -79,13 +80,16 @@ class NodeHealthController:
             plan.events = [Note(pod, "NodeNotReady", "Node is not ready", WARNING) for pod in pods]
         if was == "True" and heard.ready != "True":
             plan.events = [Note(node, "NodeNotReady", f"Node {key} status is now: NodeNotReady"), *plan.events]
+        if new:
+            plan.events = [Note(node, "RegisteredNode", f"Node {key} event: Registered Node {key} in Controller"),
+                           *plan.events]
         return plan
 
     def _listen(self, node: core_v1.Node, lease: coordination_v1.Lease | None, now: Time) -> Heard:
         """Note a heartbeat, if there is a new one."""
         ready = next((each for each in node.status.conditions if each.type == "Ready"), None)
         mark = (lease.spec.renewTime if lease else "", ready.lastHeartbeatTime if ready else "")
-        heard = self._heard.setdefault(node.metadata.name, Heard(mark, now))
+        heard = self._heard.setdefault(node.metadata.name, Heard(mark, now, node.metadata.uid))
         if heard.mark != mark:
             heard.mark, heard.at = mark, now
         return heard
@@ -104,6 +108,14 @@ class NodeHealthController:
         patch = {"metadata": {"uid": meta.uid, "resourceVersion": meta.resourceVersion},
                  "spec": {"taints": msgspec.to_builtins(taints) or None}}
         return Plan(patch=[Patch(core_v1.Node, meta.name, "", patch)])
+
+
+def gone(name: str, heard: Heard | None) -> Plan:
+    """A node that was known is no more."""
+    if heard is None:
+        return Plan()
+    node = core_v1.Node(metadata=meta_v1.ObjectMeta(name=name, uid=heard.uid))
+    return Plan(events=[Note(node, "RemovingNode", f"Node {name} event: Removing Node {name} from Controller")])
 
 
 def silenced(node: core_v1.Node, now: Time) -> core_v1.Node | None:
