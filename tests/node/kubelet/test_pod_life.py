@@ -267,7 +267,9 @@ async def test_failing_post_start_hook_costs_the_container_its_life(node: NodeBe
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "false"]}}}
     await node.create(make_pod("web", {"lifecycle": hook}))
     await node.advance(30)
-    assert any(event.startswith("Warning FailedPostStartHook") for event in node.events)
+    assert 'Warning FailedPostStartHook Exec lifecycle hook ([sh -c false]) for Container "c" in Pod ' \
+        f'"web_default({node.pod("web").metadata.uid})" failed - error: command \'sh -c false\' exited with 1: , ' \
+        'message: "no"' in node.events
     assert node.pod("web").status.containerStatuses[0].restartCount >= 1
 
 

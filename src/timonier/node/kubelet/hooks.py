@@ -5,11 +5,13 @@ Source: Kubernetes documentation, "Container Lifecycle Hooks".
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 from timonier.api.types import core_v1
 from timonier.kit.clock import Clock, Seconds
 from timonier.node.cri.contract import Runtime
+from timonier.node.kubelet import names
 from timonier.node.kubelet.probes import attempt
 from timonier.node.kubelet.probes.attempt import Network, Outcome
 
@@ -40,10 +42,11 @@ class Hooks:
         return Outcome(False, "invalid handler: no action is given that hooks can take")
 
 
-def failure_message(name: str, container: core_v1.Container, handler: core_v1.LifecycleHandler,
+def failure_message(name: str, pod: core_v1.Pod, container: core_v1.Container, handler: core_v1.LifecycleHandler,
                     outcome: Outcome) -> str:
     """What the FailedPostStartHook and FailedPreStopHook events say."""
     if handler.exec:
+        said = f", message: {json.dumps(outcome.output)}" if outcome.exited else ""
         return f"Exec lifecycle hook ([{' '.join(handler.exec.command)}]) for Container \"{container.name}\" " \
-               f"failed - error: {outcome.output}"
+               f"in Pod \"{names.full_name(pod)}\" failed - error: {outcome.exited or outcome.output}{said}"
     return f'{name} hook failed: {outcome.output}'

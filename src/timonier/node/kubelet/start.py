@@ -151,7 +151,7 @@ class ContainerStart:
         self.knowledge.hooks_pending.discard(container_id)
         if outcome.success:
             return
-        message = failure_message("PostStart", self.container, hook, outcome)
+        message = failure_message("PostStart", self.pod, self.container, hook, outcome)
         self._warn("FailedPostStartHook", message)
         self._say("Killing", "FailedPostStartHook")
         await self.context.runtime.stop_container(container_id, grace_period(self.pod))

@@ -48,7 +48,7 @@ async def stop_container(context: KubeletContext, pod: core_v1.Pod, run: Run, gr
     if container and hook and grace > 0:
         outcome = await context.hooks.run(container, hook, run.id, ip, grace)
         if not outcome.success:
-            context.tell(pod, "FailedPreStopHook", failure_message("PreStop", container, hook, outcome),
+            context.tell(pod, "FailedPreStopHook", failure_message("PreStop", pod, container, hook, outcome),
                          type="Warning", fieldPath=names.field_path(pod, name))
     left = grace - (context.clock.monotonic() - started)
     await context.runtime.stop_container(run.id, max(left, min(LEAST_GRACE, grace)))

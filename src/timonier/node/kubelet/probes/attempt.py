@@ -36,6 +36,8 @@ class Outcome:
     success: bool
     output: str = ""
     broken: bool = False
+    exited: str = ""
+    """How a command ended that failed."""
 
 
 class BadPort(ValueError):
@@ -86,7 +88,9 @@ async def execute(runtime: Runtime, container_id: str, command: list[str], limit
             return Outcome(False, f'command timed out: "{" ".join(command)}" timed out after {limit:g}s')
         return Outcome(False, str(error), broken=True)
     output = (result.stdout + result.stderr)[:MAX_OUTPUT].decode(errors="replace")
-    return Outcome(result.exit_code == 0, output)
+    complaint = result.stderr[:MAX_OUTPUT].decode(errors="replace")
+    return Outcome(result.exit_code == 0, output,
+                   exited=f"command '{' '.join(command)}' exited with {result.exit_code}: {complaint}")
 
 
 def unverified() -> ssl.SSLContext:
