@@ -562,7 +562,9 @@ async def test_ephemeral_container_starts_once_in_a_running_pod(node: NodeBench)
     await node.create(pod)
     [debug] = node.runtime.named("debug")
     assert debug.config.security.namespaces.target == node.runtime.named("c")[0].id
-    assert node.pod("web").status.ephemeralContainerStatuses[0].state.running  # type: ignore[union-attr]
+    status = node.pod("web").status.ephemeralContainerStatuses[0]
+    assert status.state.running  # type: ignore[union-attr]
+    assert (status.ready, status.started) == (False, False)
     await node.advance(5)
     await node.advance(60)
     assert node.pod("web").status.ephemeralContainerStatuses[0].state.terminated  # type: ignore[union-attr]

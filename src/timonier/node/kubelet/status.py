@@ -90,6 +90,7 @@ class Teller:
         if earlier := next((one for one in runs[1:] if one.exited), None):
             status.lastState = core_v1.ContainerState(terminated=self.terminated(earlier))
         if any(container.name == one.name for one in self.pod.spec.ephemeralContainers):
+            status.ready = status.started = False  # nothing serves from it
             return status
         waiting = self.knowledge.waiting.get(container.name)
         if waiting and not run.running and not self.over and should_run(self.pod, container, run):
