@@ -186,6 +186,8 @@ class NodeBench:
         self.api = FakeApi(self.clock)
         self.network = FakeNetwork()
         self.events: list[str] = []
+        """About pods."""
+        self.node_events: list[str] = []
         self.folder = folder
         self.settings = NodeSettings(
             node_name="n1", node_ip="10.89.0.2", kubeconfig=folder / "kubeconfig", runtime="simulated",
@@ -199,7 +201,8 @@ class NodeBench:
                        self.clock)
 
     def tell(self, about: Any, reason: str, message: str, *, type: str = "Normal", fieldPath: str = "") -> None:  # noqa: A002
-        self.events.append(f"{type} {reason} {message}")
+        told = self.node_events if isinstance(about, core_v1.Node) else self.events
+        told.append(f"{type} {reason} {message}")
 
     async def start(self) -> None:
         self.task = asyncio.create_task(self.kubelet.run(), name="kubelet")

@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.kubelet_bench import FakeApi, make_pod
+from support.kubelet_bench import FakeApi, make_pod, node_bench
 
 from timonier.api.types import core_v1, meta_v1
 from timonier.kit.clock import FakeClock
+from timonier.node.cri.contract import RuntimeUnavailable
 from timonier.node.kubelet.admit import admit
 from timonier.node.kubelet.cgroups import FileCgroups, SystemdCgroups
 from timonier.node.kubelet.images import credentials
@@ -202,3 +203,16 @@ def test_end_of_a_log_is_read_without_its_frame(tmp_path: Path) -> None:
     assert text.endswith("line 99\npartwhole\n")
     assert text.startswith("line 22\n")
     assert log_tail(tmp_path / "none") == ""
+
+
+async def test_turns_of_the_nodes_conditions_are_told(tmp_path: Path) -> None:
+    async with node_bench(tmp_path) as node:
+        assert {told.split()[1] for told in node.node_events} == {
+            "Starting", "NodeReady", "NodeHasSufficientMemory", "NodeHasNoDiskPressure", "NodeHasSufficientPID"}
+        node.node_events.clear()
+        node.runtime.failures["containers"] = [RuntimeUnavailable("UNAVAILABLE", "no such socket")] * 15
+        await node.advance(10)
+        await node.advance(10)
+        assert node.node_events == ["Normal NodeNotReady Node n1 status is now: NodeNotReady"]
+        await node.advance(30)
+        assert node.node_events[1:] == ["Normal NodeReady Node n1 status is now: NodeReady"]

@@ -57,7 +57,9 @@ class NodeReporter:
         if there is None:
             wanted.status = await self._status(wanted.status)
             try:
-                return await api.create_node(wanted)
+                made = await api.create_node(wanted)
+                self._tell_turns(made, core_v1.NodeStatus(), made.status)
+                return made
             except errors.AlreadyExists:
                 there = await api.node(wanted.metadata.name)
         missing = {key: value for key, value in wanted.metadata.labels.items()
@@ -91,6 +93,15 @@ class NodeReporter:
             patch["addresses"].append({"$patch": "replace"})
         context.node = await context.api.patch_node(context.settings.node_name, {"status": patch}, "status")
         self.reported_at = now
+        self._tell_turns(context.node, before, status)
+
+    def _tell_turns(self, node: core_v1.Node, before: core_v1.NodeStatus, after: core_v1.NodeStatus) -> None:
+        """Tell which conditions are other than they were: `NodeReady`, `NodeHasDiskPressure`."""
+        known = {condition.type: condition.status for condition in before.conditions}
+        for condition in after.conditions:
+            if known.get(condition.type) != condition.status:
+                turn = "Node" + condition.reason.removeprefix("Kubelet")
+                self.context.tell(node, turn, f"Node {node.metadata.name} status is now: {turn}")
 
     async def _as_others_see_it(self) -> core_v1.Node:
         """The Node as it is on the API server, where it was declared Unknown if this kubelet was not heard of."""

@@ -64,6 +64,7 @@ class Kubelet:
             await context.cache.listed.wait()
             await self._learn_runtime(context)
             await registration
+            context.tell(context.node, "Starting", "Starting kubelet.")
             group.create_task(self.reporter.report_status(), name="node status")
             group.create_task(self.reporter.renew_lease(), name="node lease")
             await self.pods_of_node.synced.wait()
