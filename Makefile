@@ -6,17 +6,17 @@ BIN    := $(VENV)/bin
 SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
 NAME   ?= timonier
 
-RUN_PACKAGES  := python3-venv containerd runc containernetworking-plugins libnftables1 nftables iproute2 util-linux \
-                 busybox-static
-TEST_PACKAGES := etcd-server
+RUN_PACKAGES   := python3-venv containerd runc containernetworking-plugins libnftables1 nftables iproute2 util-linux \
+                  busybox-static
+BENCH_PACKAGES := etcd-server
 
-.PHONY: run test test-unit check docs bench clean install packages test-packages test-kubectls lock
+.PHONY: run test test-unit check docs bench clean install packages bench-packages test-kubectls lock
 
 run: install packages  ## a cluster, a web application on it, and a look at how it heals
 	$(SUDO) $(BIN)/timonier start --name $(NAME)
 	$(SUDO) $(BIN)/timonier demo --name $(NAME)
 
-test: install packages test-packages test-kubectls  ## everything, with real containers and packets; coverage of the pure parts
+test: install packages test-kubectls  ## everything, with real containers and packets; coverage of the pure parts
 	$(BIN)/pytest -q -n 2 -m "not machine" --cov --cov-report=
 	$(BIN)/coverage report --include='*/api/*,*/store/*,*/reconcile/*,*/controllers/*,*/scheduler/*' --skip-covered
 	$(SUDO) $(BIN)/pytest -q -p no:cacheprovider -m machine
@@ -28,13 +28,14 @@ check: install  ## style, types, layers, lock
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	@cp requirements.lock $(VENV)/fresh.lock
 	$(BIN)/uv pip compile --quiet --group dev pyproject.toml --generate-hashes --python-version 3.11 \
-	    --no-header --output-file requirements.lock && git diff --exit-code --stat requirements.lock
+	    --no-header --output-file $(VENV)/fresh.lock && diff requirements.lock $(VENV)/fresh.lock
 
 docs: install  ## write the pages of docs/reference that derive from the code
 	$(BIN)/python scripts/reference.py
 
-bench: install packages test-packages  ## every figure beside its floor or its peer, from this machine and this run
+bench: install packages bench-packages  ## every figure beside its floor or its peer, from this machine and this run
 	$(SUDO) $(BIN)/python bench
 
 install: $(VENV)/installed
@@ -51,8 +52,8 @@ $(VENV)/installed: requirements.lock pyproject.toml $(wildcard generate/*.py) $(
 packages:
 	@./scripts/debian-packages $(RUN_PACKAGES)
 
-test-packages:
-	@./scripts/debian-packages $(TEST_PACKAGES)
+bench-packages:
+	@./scripts/debian-packages $(BENCH_PACKAGES)
 
 test-kubectls: install
 	@PYTHONPATH=tests $(BIN)/python -m support.kubectl
