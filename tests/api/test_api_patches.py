@@ -171,7 +171,7 @@ def test_atomic_lists_and_unknown_fields_are_replaced():
 
 
 @pytest.mark.parametrize(("patch", "why"), [
-    ({"spec": {"containers": [{"image": "x"}]}}, "does not contain declared merge key: name"),
+    ({"spec": {"containers": [{"image": "x"}]}}, 'map: {"image": "x"} does not contain declared merge key: name'),
     ({"spec": {"$patch": "explode"}}, 'unknown patch type "explode" in map'),
     ({"spec": {"containers": [["x"]]}}, "lists of lists are not supported"),
     ({"spec": {"containers": ["x"]}}, "list element types are not identical"),

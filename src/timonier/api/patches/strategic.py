@@ -8,6 +8,7 @@ Source: Kubernetes community, "Strategic Merge Patch", "Bug fix for strategic me
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -200,7 +201,7 @@ def homogeneous(*lists: List) -> None:
 
 def merge_key(element: Map, key: str) -> Any:
     if key not in element:
-        raise rejected(f"map: {element} does not contain declared merge key: {key}")
+        raise rejected(f"map: {json.dumps(element)} does not contain declared merge key: {key}")
     return element[key]
 
 
