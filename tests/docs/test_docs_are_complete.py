@@ -29,6 +29,8 @@ REFERENCE = ROOT / "docs" / "reference"
 PROSE = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
 DECISIONS = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
 PATH = re.compile(r"`((?:[\w.<>-]+/)*[\w<>.*-]+(?:/|\.(?:py|md|txt|toml|proto)))`")
+MADE_LATER = ("node-", "pki/", "logs/", "nodes/", "bench/results/")
+"""What paths start with that a cluster or a bench makes."""
 LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
 MODULE = re.compile(
     r"`((?:kit|api|store|apiserver|client|reconcile|controllers|scheduler|node|cluster|cli)(?:\.\w+)+)`")
@@ -114,7 +116,7 @@ def test_what_a_page_names_exists(page: Path) -> None:
 
 def exists(path: str) -> bool:
     """Whether a path names something, seen from the root or from the package. Patterns and placeholders are let be."""
-    if "<" in path or "*" in path or path.startswith(("node-", "pki/", "logs/", "nodes/")):
+    if "<" in path or "*" in path or path.startswith(MADE_LATER):
         return True
     places = (ROOT, ROOT / "src" / "timonier", ROOT / "src" / "timonier" / "node", ROOT / "docs", REFERENCE)
     return any((place / path).exists() for place in places)
