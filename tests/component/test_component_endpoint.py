@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +14,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from support.certificates import Made, context
+from support.ports import free_port
 from support.showing import BAD, Answered, ask, sorts
 
 from timonier.api.errors import ApiError, InternalError, ServiceUnavailable
@@ -74,12 +74,6 @@ async def opened(folder: Path, group: str = "monitoring") -> AsyncIterator[Endpo
     endpoint = Endpoint(settings, authority, folder, group)
     async with showing(settings, endpoint.shown, endpoint.server):  # type: ignore[arg-type]
         yield endpoint
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-        return port
 
 
 async def test_health_is_open_to_all_and_readiness_is_what_the_parts_say(tmp_path: Path) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.ports import free_port
 from support.simulated_cluster import deployment
 
 from timonier.api import errors, times
@@ -65,12 +65,6 @@ class Live:
                                             kind_of_patch=STRATEGIC_PATCH, subresource="status")
             except (errors.NotFound, errors.Conflict):
                 continue  # it is gone, or not the pod any more that the mirror showed
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make_files(folder: Path, port: int) -> ApiServerSettings:

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import random
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from support import machine
 from support.kubectl import NEWEST, kubectl
+from support.ports import free_port
 
 T = TypeVar("T")
 
@@ -32,15 +31,6 @@ class Done:
     @property
     def text(self) -> str:
         return self.out + self.err
-
-
-def free_port() -> int:
-    """A port that nobody has, below those that the kernel gives to clients, so that none of them takes it meanwhile."""
-    for port in random.sample(range(20_000, 30_000), 100):
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("every port that was tried is taken")
 
 
 @dataclass

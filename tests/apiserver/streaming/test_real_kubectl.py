@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from support.front import api_server, kubelet, node, pod_of
 from support.kubectl import NEWEST, OLDER, kubectl
+from support.ports import free_port
 from support.running_pod import running_pod
 
 from timonier.cluster.certificates import Authority
@@ -94,8 +94,7 @@ async def test_logs_are_shown_and_followed(cluster):
 
 
 async def test_a_port_is_forwarded_for_several_connections_at_once(cluster):
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     forwarding = await cluster.start("port-forward", "--address", "127.0.0.1", "pod/web", f"{port}:8080")
     assert forwarding.stdout is not None
     assert b"Forwarding from" in await asyncio.wait_for(forwarding.stdout.readline(), 20)

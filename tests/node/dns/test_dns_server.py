@@ -16,6 +16,7 @@ import dns.rcode
 import dns.rrset
 import pytest
 from support.mirrors import HandMirror
+from support.ports import free_port
 from support.services import endpoint, node, service, slice_of
 
 from timonier.api import errors
@@ -32,16 +33,6 @@ from timonier.node.dns.upstream import ResolvConf, Upstream, nameservers
 
 WEB = "web.default.svc.cluster.local"
 Reply = Callable[[dns.message.Message], dns.message.Message | None]
-
-
-def free_port() -> int:
-    """A port that is free for UDP and TCP alike."""
-    while True:
-        with socket.socket() as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, \
-                contextlib.suppress(OSError):
-            tcp.bind(("127.0.0.1", 0))
-            udp.bind(tcp.getsockname())
-            return int(tcp.getsockname()[1])
 
 
 class Resolver(asyncio.DatagramProtocol):

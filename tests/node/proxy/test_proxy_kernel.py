@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from support.netlab import Namespace
+from support.ports import free_port
 
 from timonier.kit.nft import Nftables, NftablesError
 from timonier.node.proxy.elements import Element
@@ -94,7 +95,7 @@ def test_removed_rules_leave_nothing(space: Namespace, ledger: Ledger) -> None:
 
 async def test_health_is_answered_on_ports_that_come_and_go() -> None:
     servers = HealthServers("127.0.0.1")
-    port = 30999
+    port = free_port()
     await servers.show({port: Health("default", "web", 2)})
     try:
         assert b" 200 OK\r\n" in (answer := await fetch(port))
