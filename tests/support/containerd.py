@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -69,7 +70,7 @@ def containerd(folder: Path) -> Iterator[Path]:
         if process is not None:
             process.terminate()
             process.wait(20)
-        machine.remove(machine.PREFIX)
+        machine.remove(os.getpid())
 
 
 def load(folder: Path) -> None:

@@ -114,15 +114,16 @@ def sweep() -> None:
         for cluster in STATE.glob(f"test-{run}-*"):
             subprocess.run([sys.executable, "-m", "timonier", "delete", "--name", cluster.name], check=False,
                            capture_output=True, timeout=120)
-        remove(f"timonier-test-{run}")
+        remove(run)
 
 
-def remove(name: str) -> None:
-    """End every process of a control group, and remove the group and the mounts and namespaces that are named so."""
+def remove(run: int) -> None:
+    """End every process in a run's own control group, and remove it with the run's mounts and namespaces."""
+    name = f"timonier-test-{run}"
     cgroups.kill(name)
     cgroups.remove(name)
     for mountpoint in mountpoints():
-        if name in mountpoint and not mountpoint.startswith(str(NAMESPACES)):
+        if re.search(rf"{name}\b", mountpoint) and not mountpoint.startswith(str(NAMESPACES)):
             unmount(mountpoint)
-    for namespace in NAMESPACES.glob(f"{name}*"):
+    for namespace in NAMESPACES.glob(f"{name}-*"):
         subprocess.run(["ip", "netns", "delete", namespace.name], check=False, capture_output=True, timeout=30)

@@ -29,7 +29,7 @@ class RealNode(NodeBench):
         self.runtime = ContainerdRuntime(socket)  # type: ignore[assignment]
         self.api = FakeApi(self.clock)
         self.network = RealNetwork()  # type: ignore[assignment]
-        self.events, self.folder, self.task = [], folder, None
+        self.events, self.node_events, self.folder, self.task = [], [], folder, None
         self.settings = NodeSettings(
             node_name="n1", node_ip="10.89.0.2", kubeconfig=folder / "kubeconfig", containerd_socket=socket,
             root_dir=folder / "kubelet", pod_logs_dir=folder / "logs", cluster_dns="10.96.0.10",
