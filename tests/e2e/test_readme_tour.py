@@ -15,22 +15,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.cluster import free_port
+from support import machine
+from support.ports import free_port
 
 pytestmark = pytest.mark.machine
 
 README = Path(__file__).parent.parent.parent / "README.md"
-NAME = "tour"
+NAME = f"{machine.RUN}-tour"
 LIMIT = 120.0
 
 
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[dict[str, str]]:
-    made = dict(os.environ) | {"KUBECONFIG": str(tmp_path / "kubeconfig")}
-    delete = [sys.executable, "-m", "timonier", "delete", "--name", NAME]
-    subprocess.run(delete, env=made, check=True, timeout=LIMIT)
+    made = os.environ | {"HOME": str(tmp_path), "KUBECONFIG": str(tmp_path / "kubeconfig")}
     yield made
-    subprocess.run(delete, env=made, check=True, timeout=LIMIT)
+    subprocess.run([sys.executable, "-m", "timonier", "delete", "--name", NAME], env=made, check=True, timeout=LIMIT)
 
 
 def tour() -> list[str]:
