@@ -7,6 +7,7 @@ their own.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
@@ -60,6 +61,8 @@ disabled_plugins = [
     config_path = "{registries}"
 """
 CNI_RESULTS = Path("/var/lib/cni/results")
+MACHINE_RUN = Path("/run/containerd")
+"""Where shims and runc keep things, whichever containerd they work for."""
 CNI_PLUGINS = (Path("/usr/lib/cni"), Path("/opt/cni/bin"))
 REGISTRIES = Path("/etc/containerd/certs.d")
 
@@ -137,9 +140,29 @@ def forget_networks(spec: ClusterSpec, node: NodeSpec) -> None:
     for result in CNI_RESULTS.glob("*-*"):
         if any(sandbox in result.name for sandbox in killed):
             result.unlink(missing_ok=True)
-    for folder in (CNI_RESULTS, CNI_RESULTS.parent):
+    remove_empty(CNI_RESULTS, CNI_RESULTS.parent)
+
+
+def forget_shims(spec: ClusterSpec, node: NodeSpec) -> None:
+    """Remove what is left of the node's killed containers in the machine's own folder: runc's states, shims' sockets.
+
+    The name of a socket is a hash; only the container's own folder tells it.
+    """
+    states = MACHINE_RUN / "runc" / NAMESPACE
+    for container in (spec.node_run(node) / "containerd" / "io.containerd.runtime.v2.task" / NAMESPACE).glob("*"):
+        shutil.rmtree(states / container.name, ignore_errors=True)
         with contextlib.suppress(OSError):
-            folder.rmdir()  # where nothing else on the machine uses CNI
+            socket = Path((container / "address").read_text().strip().removeprefix("unix://"))
+            if socket.parent == MACHINE_RUN / "s":
+                socket.unlink(missing_ok=True)
+    remove_empty(states, states.parent, MACHINE_RUN / "s", MACHINE_RUN / "fifo", MACHINE_RUN)
+
+
+def remove_empty(*folders: Path) -> None:
+    """Remove those folders in which nothing else on the machine keeps anything."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def is_internal(name: str) -> bool:

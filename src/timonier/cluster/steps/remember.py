@@ -26,6 +26,7 @@ class RememberSpec:
             raise ClusterError(f"still mounted: {', '.join(map(str, left))}")
         for node in spec.all_nodes:
             containerd.forget_networks(spec, node)
+            containerd.forget_shims(spec, node)
         for folder in (spec.run, spec.state):
             if folder.exists():
                 shutil.rmtree(folder)

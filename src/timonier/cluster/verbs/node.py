@@ -79,6 +79,7 @@ def delete(spec: ClusterSpec, node: NodeSpec) -> None:
     dataclasses.replace(spec, nodes=spec.nodes - 1, stopped=tuple(n for n in spec.stopped if n != node.name)).save()
     api.call(spec, lambda client: client.delete(core_v1.Node, node.name), limit=LIMIT)
     containerd.forget_networks(spec, node)
+    containerd.forget_shims(spec, node)
     for folder in (spec.node_state(node), spec.node_run(node)):
         shutil.rmtree(folder, ignore_errors=True)
 
