@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from support.cluster import RealCluster
@@ -16,12 +17,13 @@ pytestmark = pytest.mark.machine
 
 MOMENTS = (0.15, 0.5, 0.9, 1.4, 2.0)
 """Seconds after which the person at the terminal has had enough."""
+ENDS = (0, 130, -signal.SIGINT)
+"""The last on a busy machine, where the interpreter itself was still starting."""
 
 
 @pytest.fixture
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealCluster]:
-    made = RealCluster("interrupted", tmp_path_factory.mktemp("interrupted") / "kubeconfig")
-    made.timonier("delete", "--name", made.name)
+def fresh(tmp_path: Path) -> Iterator[RealCluster]:
+    made = RealCluster("interrupted", tmp_path)
     yield made
     made.timonier("delete", "--name", made.name)
 
@@ -42,7 +44,7 @@ def test_a_start_that_is_interrupted_again_and_again_is_repaired_by_the_next(fre
     for moment in MOMENTS:
         code, out = interrupt(fresh, moment)
         assert "Traceback" not in out
-        assert code in (0, 130), out
+        assert code in ENDS, out
         if "Starting cluster" in out and code == 130:
             assert f"`timonier start --name {fresh.name}` goes on from here" in out
     fresh.start()
@@ -51,7 +53,7 @@ def test_a_start_that_is_interrupted_again_and_again_is_repaired_by_the_next(fre
 
 
 def test_an_interrupted_start_can_be_deleted(fresh: RealCluster) -> None:
-    assert interrupt(fresh, 0.9)[0] in (0, 130)
+    assert interrupt(fresh, 0.9)[0] in ENDS
     done = fresh.timonier("delete", "--name", fresh.name)
     assert "Traceback" not in done.text
     assert fresh.timonier("status", "--name", fresh.name, check=False).code == 2
