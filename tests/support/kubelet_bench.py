@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import copy
 import itertools
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -22,6 +23,33 @@ from timonier.node.kubelet.environment import Objects
 from timonier.node.kubelet.probes.attempt import Outcome
 from timonier.node.kubelet.run import Kubelet
 from timonier.node.settings import NodeSettings
+
+T = TypeVar("T")
+
+
+class CountedThreads(ThreadPoolExecutor):
+    """The loop's threads, which do the kubelet's file work; `working` is what they have not finished."""
+
+    def __init__(self) -> None:
+        super().__init__(4)
+        self.working: set[Future[Any]] = set()
+
+    @classmethod
+    def of_this_loop(cls) -> CountedThreads:
+        """The loop's own, made on first use."""
+        loop = asyncio.get_running_loop()
+        current = getattr(loop, "_default_executor", None)
+        if isinstance(current, cls):
+            return current
+        made = cls()
+        loop.set_default_executor(made)
+        return made
+
+    def submit(self, call: Callable[..., T], /, *args: Any, **options: Any) -> Future[T]:
+        future = super().submit(call, *args, **options)
+        self.working.add(future)
+        future.add_done_callback(self.working.discard)
+        return future
 
 
 class FakeApi:
@@ -209,8 +237,11 @@ class NodeBench:
         await self.settle()
 
     async def settle(self) -> None:
+        threads = CountedThreads.of_this_loop()
         for _ in range(8):
-            await asyncio.sleep(0.002)  # file work runs in threads
+            await asyncio.sleep(0.002)
+            while threads.working:  # noqa: ASYNC110 - threads set no event of this loop
+                await asyncio.sleep(0.002)
             await self.clock.settle()
         self.raise_crash()
 
@@ -257,6 +288,7 @@ class NodeBench:
 @contextlib.asynccontextmanager
 async def node_bench(folder: Path, **settings: Any) -> AsyncIterator[NodeBench]:
     bench = NodeBench(folder, **settings)
+    CountedThreads.of_this_loop()
     await bench.start()
     try:
         yield bench
