@@ -8,7 +8,7 @@ the FIN of its stream. Source: KEP-4006, "Transition from SPDY to WebSockets".
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from timonier.kit.streaming import spdy, websocket
 from timonier.kit.streaming.relay import Moved
@@ -66,23 +66,7 @@ class Channels:
 
     def from_client(self, data: bytes) -> Moved:
         """Bytes of the WebSocket. Empty bytes say that the client is gone."""
-        if not data:
-            return Moved(over=True)
-        try:
-            events = self._socket.receive(data)
-        except websocket.WebSocketError as error:
-            return Moved(to_one=self._socket.close(error.code, str(error)), over=True)
-        to_client, to_runtime = bytearray(), bytearray()
-        for event in events:
-            match event:
-                case websocket.Data():
-                    to_runtime += self._from_message(event)
-                case websocket.Ping(payload):
-                    to_client += self._socket.pong(payload)
-                case websocket.Close(code):
-                    to_client += self._socket.close(code)
-                    return Moved(bytes(to_client), bytes(to_runtime), over=True)
-        return Moved(bytes(to_client), bytes(to_runtime))
+        return from_websocket(self._socket, data, self._from_message)
 
     def from_runtime(self, data: bytes) -> Moved:
         """Bytes of the SPDY connection. Empty bytes say that the runtime is gone."""
@@ -166,25 +150,33 @@ class Tunnel:
         self._socket = websocket.WebSocket()
 
     def from_client(self, data: bytes) -> Moved:
-        if not data:
-            return Moved(over=True)
-        try:
-            events = self._socket.receive(data)
-        except websocket.WebSocketError as error:
-            return Moved(to_one=self._socket.close(error.code, str(error)), over=True)
-        to_client, to_runtime = bytearray(), bytearray()
-        for event in events:
-            match event:
-                case websocket.Data(payload):
-                    to_runtime += payload
-                case websocket.Ping(payload):
-                    to_client += self._socket.pong(payload)
-                case websocket.Close(code):
-                    to_client += self._socket.close(code)
-                    return Moved(bytes(to_client), bytes(to_runtime), over=True)
-        return Moved(bytes(to_client), bytes(to_runtime))
+        return from_websocket(self._socket, data, lambda message: message.payload)
 
     def from_runtime(self, data: bytes) -> Moved:
         if not data:
             return Moved(to_one=self._socket.close(), over=True)
         return Moved(to_one=self._socket.message(data))
+
+
+def from_websocket(socket: websocket.WebSocket, data: bytes,
+                   carried: Callable[[websocket.Data], bytes]) -> Moved:
+    """What a client's bytes bring: `carried` says what of each message goes on to the runtime; control frames are
+    answered here. Empty bytes say that the client is gone.
+    """
+    if not data:
+        return Moved(over=True)
+    try:
+        events = socket.receive(data)
+    except websocket.WebSocketError as error:
+        return Moved(to_one=socket.close(error.code, str(error)), over=True)
+    to_client, to_runtime = bytearray(), bytearray()
+    for event in events:
+        match event:
+            case websocket.Data():
+                to_runtime += carried(event)
+            case websocket.Ping(payload):
+                to_client += socket.pong(payload)
+            case websocket.Close(code):
+                to_client += socket.close(code)
+                return Moved(bytes(to_client), bytes(to_runtime), over=True)
+    return Moved(bytes(to_client), bytes(to_runtime))
