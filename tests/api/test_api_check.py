@@ -70,7 +70,7 @@ def test_unknown_fields_are_dropped_and_named_in_order():
     assert checked.unknown == ['unknown field "spec.containers[1].imag"', 'unknown field "spec.colour"',
                                'unknown field "extra"']
     assert checked.obj["spec"] == {"containers": [{"name": "a"}, {"name": "b"}]}
-    assert strict(POD, checked.unknown[:1]).message == \
+    assert strict("v1", "Pod", checked.unknown[:1]).message == \
         PREFIX + 'strict decoding error: unknown field "spec.containers[1].imag"'
 
 

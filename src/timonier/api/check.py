@@ -80,14 +80,19 @@ def check(obj: Any, name: str) -> Checked:
 
 
 def refuse(name: str, why: str) -> Unreadable:
-    """The API server's answer to what cannot be decoded, or, with fieldValidation=Strict, to what is unknown."""
+    """The API server's answer to what is not as a definition says."""
     *_, version, kind = name.split(".")
+    return unreadable(version, kind, why)
+
+
+def unreadable(version: str, kind: str, why: str) -> Unreadable:
+    """The API server's answer to what cannot be decoded, or, with fieldValidation=Strict, to what is unknown."""
     return Unreadable(f'{kind} in version "{version}" cannot be handled as a {kind}: {why}', why)
 
 
-def strict(name: str, complaints: list[str]) -> Unreadable:
+def strict(version: str, kind: str, complaints: list[str]) -> Unreadable:
     """The answer where fieldValidation is Strict and there are complaints about unknown or duplicate fields."""
-    return refuse(name, f"strict decoding error: {', '.join(complaints)}")
+    return unreadable(version, kind, f"strict decoding error: {', '.join(complaints)}")
 
 
 STEPS: dict[str, Step] = {}

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from timonier.api.shapes import Shape
 
 STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CREATE_ONLY = ("create",)
@@ -46,6 +50,23 @@ class Kind:
     storage: str = ""
     deprecated: str = ""
     """What users of the kind are warned with."""
+    singular_name: str = ""
+    """Where it is not just the kind in lower case."""
+    lists: str = ""
+    """The kind of its lists, where it is not the kind followed by `List`."""
+    served: bool = True
+    """False for a version in which objects are stored and not shown."""
+    custom: Shape | None = None
+    """The shape of a kind that is not built in; it takes the place of `definition`."""
+
+    @cached_property
+    def shape(self) -> Shape:
+        """What its objects must be like."""
+        if self.custom is not None:
+            return self.custom
+        from timonier.api.shapes import BuiltIn
+
+        return BuiltIn(self)
 
     @cached_property
     def apiVersion(self) -> str:
@@ -53,7 +74,7 @@ class Kind:
 
     @cached_property
     def singular(self) -> str:
-        return self.kind.lower()
+        return self.singular_name or self.kind.lower()
 
     @cached_property
     def resource(self) -> str:
@@ -67,7 +88,7 @@ class Kind:
 
     @cached_property
     def list_kind(self) -> str:
-        return f"{self.kind}List"
+        return self.lists or f"{self.kind}List"
 
     @cached_property
     def prefix(self) -> str:

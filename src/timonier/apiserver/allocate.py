@@ -18,7 +18,7 @@ import orjson
 
 from timonier.api import times
 from timonier.api.kinds import BY_ID
-from timonier.apiserver.objects import encode
+from timonier.apiserver.objects import PRIVATE, encode
 from timonier.kit.clock import Clock
 from timonier.store.contract import ABSENT, Conflict, Store
 
@@ -26,7 +26,7 @@ Object = dict[str, Any]
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 IP_ADDRESS = BY_ID["networking.k8s.io/v1/IPAddress"]
-PORTS = "/nodeports/"
+PORTS = f"{PRIVATE}nodeports/"
 TRIES = 64
 """Random draws before the free ones are counted out."""
 

@@ -68,6 +68,7 @@ class ApiServer:
                   send: Callable[[Message], Awaitable[None]]) -> None:
         started = self.clock.monotonic()
         request = request_of(scope)
+        request.kind = self.registry.resources.of(request.info)
         stream = request.verb == "watch" or request.subresource in STREAMS
         flight = "readOnly" if request.verb in ("get", "list") else "mutating"
         if not stream:

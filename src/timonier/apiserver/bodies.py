@@ -189,10 +189,10 @@ def dry_run(request: Request) -> bool:
     return bool(values)
 
 
-def checked(value: Object, text: bytes, definition: str, request: Request) -> Object:
-    """The object with the structure of a definition; complaints are warned of or, where Strict, refused."""
+def checked(value: Object, text: bytes, kind: Kind, request: Request) -> Object:
+    """The object with the structure of its kind; complaints are warned of or, where Strict, refused."""
     mode = field_validation(request)
-    result = check.check(value, definition)
+    result = kind.shape.check(value)
     complaints: list[str] = []
     if mode != "Ignore":
         if text:
@@ -200,7 +200,7 @@ def checked(value: Object, text: bytes, definition: str, request: Request) -> Ob
             complaints = duplicates(text)
         complaints += result.unknown
     if complaints and mode == "Strict":
-        raise check.strict(definition, complaints)
+        raise check.strict(kind.version, kind.kind, complaints)
     for complaint in complaints:
         request.warn(complaint)
     return result.obj
@@ -209,14 +209,14 @@ def checked(value: Object, text: bytes, definition: str, request: Request) -> Ob
 def decode(request: Request, kind: Kind) -> Object:
     """The body as an object of a kind. Raises what the module's other functions raise."""
     value, text = parse(request, kind)
-    return checked(identify(value, kind, request.body), text, kind.definition, request)
+    return checked(identify(value, kind, request.body), text, kind, request)
 
 
 def decode_as(request: Request, apiVersion: str, name: str, definition: str) -> Object:
     """The body as an object that is not in the table of kinds: Scale, Binding, Eviction, DeleteOptions."""
     value, text = parse(request, name)
     plain = Kind(*group_version(apiVersion), name, "", definition=definition)
-    return checked(identify(value, plain, request.body), text, definition, request)
+    return checked(identify(value, plain, request.body), text, plain, request)
 
 
 def group_version(apiVersion: str) -> tuple[str, str]:

@@ -14,8 +14,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 
 from timonier.api.errors import ServiceUnavailable, Timeout
-from timonier.api.kinds import KINDS, Kind
+from timonier.api.kinds import Kind
 from timonier.apiserver.cache import Cache, Item
+from timonier.apiserver.objects import PRIVATE
 from timonier.store.contract import Entry, Expired, Page, Revision, Store, StoreError, Unavailable
 
 log = logging.getLogger(__name__)
@@ -31,18 +32,30 @@ RETRY_SECONDS = (0.1, 5.0)
 
 
 class Feed:
-    """The caches of all kinds, by storage prefix, and the task that feeds them."""
+    """The caches of all kinds, by storage prefix, and the task that feeds them.
+
+    A cache is made when its kind is first asked for or written; it is as old as the last time that all began anew.
+    """
 
     def __init__(self, store: Store, history: int = 10_000) -> None:
-        self.store = store
-        self.caches = {kind.prefix: Cache(kind.prefix, history) for kind in KINDS}
+        self.store, self.history = store, history
+        self.caches: dict[str, Cache] = {}
         self.revision: Revision = 0
+        self.loaded: Revision = 0
+        """The state from which the caches began; every change since is known."""
         self.ready = asyncio.Event()
         self._waiters: list[tuple[Revision, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
 
     def cache(self, kind: Kind) -> Cache:
-        return self.caches[kind.prefix]
+        return self.cache_at(kind.prefix)
+
+    def cache_at(self, prefix: str) -> Cache:
+        found = self.caches.get(prefix)
+        if found is None:
+            found = self.caches[prefix] = Cache(prefix, self.history)
+            found.oldest = self.loaded
+        return found
 
     async def run(self) -> None:
         """Follow the store until cancelled."""
@@ -66,10 +79,11 @@ class Feed:
         page = await self.recent()
         by_prefix: dict[str, list[Item]] = defaultdict(list)
         for entry in page.entries:
-            if (prefix := prefix_of(entry.key)) in self.caches:  # reservations of ports and addresses are no objects
+            if (prefix := prefix_of(entry.key)) != PRIVATE:
                 by_prefix[prefix].append(Item(entry.key, entry.value, entry.revision))
-        for prefix, cache in self.caches.items():
-            cache.load(by_prefix.get(prefix, ()), page.revision)
+        self.loaded = page.revision
+        for prefix in self.caches.keys() | by_prefix.keys():
+            self.cache_at(prefix).load(by_prefix.get(prefix, ()), page.revision)
         self.advance(page.revision)
         self.ready.set()
 
@@ -82,9 +96,8 @@ class Feed:
 
     async def follow(self) -> None:
         async for event in self.store.watch("/", after=self.revision):
-            cache = self.caches.get(prefix_of(event.key))
-            if cache is not None:
-                cache.apply(event)
+            if (prefix := prefix_of(event.key)) != PRIVATE:
+                self.cache_at(prefix).apply(event)
             self.advance(event.revision)
         raise Unavailable("the store's watch ended")
 

@@ -64,7 +64,7 @@ def begin(kind: Kind, metadata: Object, now: Time) -> None:
     metadata.pop("resourceVersion", None)
     metadata["uid"] = str(uuid.uuid4())
     metadata["creationTimestamp"] = times.rfc3339(now)
-    if kind.id in GENERATIONS:
+    if counts_generations(kind):
         metadata["generation"] = 1
     else:
         metadata.pop("generation", None)
@@ -99,15 +99,21 @@ def carry_over(kind: Kind, obj: Object, old: Object, *, unconditional: bool) -> 
         metadata["generateName"] = before["generateName"]
 
 
+def counts_generations(kind: Kind) -> bool:
+    return kind.custom is not None or kind.id in GENERATIONS
+
+
 def count_change(kind: Kind, obj: Object, old: Object) -> None:
-    """One generation more where what is wanted changed: all that is neither metadata nor status.
+    """One generation more where what is wanted changed: all that is neither metadata nor, behind a door of its own,
+    status.
 
     A Deployment's annotations count too, since its controller reads them.
     """
-    if kind.id not in GENERATIONS:
+    if not counts_generations(kind):
         return
-    wanted = {key: value for key, value in obj.items() if key not in ("metadata", "status")}
-    before = {key: value for key, value in old.items() if key not in ("metadata", "status")}
+    apart = ("metadata", "status") if kind.custom is None or kind.subresource("status") else ("metadata",)
+    wanted = {key: value for key, value in obj.items() if key not in apart}
+    before = {key: value for key, value in old.items() if key not in apart}
     annotations = kind.kind == "Deployment" and \
         (obj["metadata"].get("annotations") or {}) != (old["metadata"].get("annotations") or {})
     if wanted != before or annotations:

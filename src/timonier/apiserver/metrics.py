@@ -109,7 +109,7 @@ def cumulative(found: list[float]) -> Iterator[tuple[str, float]]:
 
 def labels_of(request: Request) -> Labels:
     info = request.info
-    kind = info.kind
+    kind = request.kind
     if kind is None:
         path = info.path if info.path in ("/healthz", "/livez", "/readyz", "/metrics", "/version") else ""
         return (request.method if request.method in VERBS.values() else "other", "", "", "", "", path, "", "apiserver")

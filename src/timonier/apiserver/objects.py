@@ -15,6 +15,8 @@ from timonier.api.kinds import Kind
 Object = dict[str, Any]
 
 METADATA = b'"metadata":{'
+PRIVATE = "/timonier/"
+"""Where the server keeps what is no object, such as claims on ports."""
 LEADING = ("kind", "apiVersion", "metadata")
 
 

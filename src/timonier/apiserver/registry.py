@@ -12,10 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from timonier.api import defaults, errors, validation
+from timonier.api import errors
 from timonier.api.errors import Conflict, ServiceUnavailable
-from timonier.api.fill import fill
-from timonier.api.kinds import BY_ID, Kind
+from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.api.selectors import Fields, Labels
 from timonier.apiserver import deletion, metadata, objects
@@ -24,6 +23,7 @@ from timonier.apiserver.conversion import from_storage, to_storage
 from timonier.apiserver.deletion import DeleteOptions
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.request import SERVER, Attributes, Object, User, Warner, unheard
+from timonier.apiserver.resources import Resources
 from timonier.apiserver.strategies.base import Strategy
 from timonier.apiserver.strategies.kinds import STRATEGIES
 from timonier.kit.clock import Clock, SystemClock
@@ -70,6 +70,7 @@ class Registry:
                  admission: Sequence[Plugin] = (),
                  generated_name: Callable[[str], str] = metadata.generated_name) -> None:
         self.feed, self.store = feed, feed.store
+        self.resources = Resources()
         self.clock = clock or SystemClock()
         self.admission: list[Plugin] = list(admission)
         self.generated_name = generated_name
@@ -145,8 +146,8 @@ class Registry:
     async def _create(self, kind: Kind, obj: Object, namespace: str, caller: Caller) -> Object:
         metadata.in_namespace(kind, obj["metadata"], namespace or obj["metadata"].get("namespace", ""))
         metadata.begin(kind, obj["metadata"], self.clock.now())
-        defaults.default(kind, obj)
-        stored, obj = storage_kind(kind), to_storage(kind, obj)
+        kind.shape.default(obj)
+        stored, obj = self.resources.stored(kind), to_storage(kind, obj)
         strategy = self.strategy(kind)
         strategy.prepare_create(stored, obj, caller.user)
         attributes = attributes_of(kind, caller, "create", "CREATE", obj)
@@ -209,12 +210,12 @@ class Registry:
     async def _change(self, kind: Kind, item: Item, edit: Edit, subresource: str, caller: Caller,
                       verb: str) -> Object:
         """One attempt. Raises the store's Conflict where the item is no longer the current one."""
-        stored, strategy, old = storage_kind(kind), self.strategy(kind), item.fresh()
+        stored, strategy, old = self.resources.stored(kind), self.strategy(kind), item.fresh()
         wanted = edit(from_storage(kind, item.fresh()))
         if wanted is None:
             return from_storage(kind, old)
         metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional_update or bool(subresource))
-        defaults.default(kind, wanted)
+        kind.shape.default(wanted)
         obj = to_storage(kind, wanted)
         if subresource == "status":
             strategy.prepare_status(stored, obj, old)
@@ -246,7 +247,8 @@ class Registry:
 
         Returns the object as it was or now is, and whether it is gone already.
         """
-        options, stored, key = DeleteOptions.of(caller.options), storage_kind(kind), kind.key(namespace, name)
+        options, stored = DeleteOptions.of(caller.options), self.resources.stored(kind)
+        key = kind.key(namespace, name)
         item = await self._current(kind, key)
         for _ in range(WRITE_TRIES):
             if item is None:
@@ -297,25 +299,16 @@ class Registry:
             await plugin.validate(attributes, obj, old)
 
 
-def storage_kind(kind: Kind) -> Kind:
-    """The row of the version in which a kind is stored."""
-    return BY_ID[f"{kind.storage}/{kind.kind}"]
-
-
 def finished(stored: Kind, obj: Object) -> Object:
     """An object with everything that it is never without, in the order in which it is stored."""
     obj = metadata.ordered(stored, obj)
-    fill(obj, stored.definition)
+    stored.shape.fill(obj)
     return obj
 
 
 def refuse_invalid(stored: Kind, obj: Object, old: Object | None, subresource: str = "") -> None:
-    """Raise Invalid with everything that is wrong.
-
-    What a subresource other than status changes is just what the main door may not: there the result alone is judged.
-    """
-    causes = validation.validate(stored, obj, old if subresource in ("", "status") else None)
-    if causes:
+    """Raise Invalid with everything that is wrong."""
+    if causes := stored.shape.validate(obj, old, subresource):
         raise errors.invalid(stored.group, stored.kind, obj["metadata"].get("name", ""), causes)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, Protocol
 
-from timonier.api.kinds import BY_PATH, Kind
+from timonier.api.kinds import Kind
 
 Object = dict[str, Any]
 """An API object as the server handles it: plain JSON values."""
@@ -51,8 +51,6 @@ class RequestInfo:
     name: str = ""
     rest: tuple[str, ...] = ()
     """Path segments below the subresource, as the proxy subresources have them."""
-    kind: Kind | None = None
-    """The row of the resource, where it is a built-in one."""
 
 
 class Warner(Protocol):
@@ -106,6 +104,8 @@ class Request:
     query: dict[str, list[str]]
     headers: dict[str, str]
     info: RequestInfo
+    kind: Kind | None = None
+    """The kind that the path names, where the server serves it."""
     body: bytes = b""
     user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
     peer_certificate: bytes | None = None
@@ -116,10 +116,6 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     take_over: Callable[[], Any] | None = None
     """Hands out the connection (`kit.serve.Taken`) to a stream that outlives request and response."""
-
-    @property
-    def kind(self) -> Kind | None:
-        return self.info.kind
 
     @property
     def verb(self) -> str:
@@ -158,7 +154,7 @@ class Request:
         fields = demanded(self.parameter("fieldSelector")) if info.verb in SELECTING_VERBS else {}
         made = Attributes(
             self.user, info.verb, info.is_resource, info.group, info.version, info.resource, info.subresource,
-            info.namespace, info.name or fields.get("metadata.name", ""), info.path, fields, info.kind, operation,
+            info.namespace, info.name or fields.get("metadata.name", ""), info.path, fields, self.kind, operation,
             dry_run="All" in self.query.get("dryRun", ()), warn=self.warn)
         return replace(made, **changes) if changes else made
 
@@ -213,7 +209,7 @@ def taken_apart(method: str, path: str, watching: bool) -> RequestInfo:
     if deprecated_watch and method == "GET":
         verb = "watch"
     return RequestInfo(True, path, verb, prefix, group, version, resource, subresource, namespace, name,
-                       tuple(parts[3:]), BY_PATH.get((group, version, resource)))
+                       tuple(parts[3:]))
 
 
 def collection_verb(verb: str, watching: bool) -> str:

@@ -40,7 +40,7 @@ class NoRoute(NotFound):
 
 async def dispatch(server: ApiServer, request: Request) -> Answer | None:
     """Answer a request for a resource. Raises NoRoute, MethodNotAllowed, and what the handler raises."""
-    info, kind = request.info, request.info.kind
+    info, kind = request.info, request.kind
     if kind is None or not placed(kind, request):
         raise NoRoute(NO_ROUTE)
     if kind.deprecated:

@@ -122,9 +122,9 @@ async def test_claims_that_a_crash_left_behind_are_given_back(cluster: Cluster) 
     await addresses.claim("10.96.0.77", "default/ghost")
     await ports.claim(30077, "default/ghost")
     await repair_claims(cluster.registry, addresses, ports, seen)
-    assert await cluster.store.get("/nodeports/30077")
+    assert await cluster.store.get("/timonier/nodeports/30077")
     await cluster.clock.advance(600)
     await repair_claims(cluster.registry, addresses, ports, seen)
-    assert await cluster.store.get("/nodeports/30077") is None
+    assert await cluster.store.get("/timonier/nodeports/30077") is None
     assert await cluster.store.get("/ipaddresses.networking.k8s.io/10.96.0.77") is None
     assert await cluster.store.get("/ipaddresses.networking.k8s.io/10.96.0.1")

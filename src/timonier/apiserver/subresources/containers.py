@@ -38,7 +38,7 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         match_name(sent, request.name)
         wanted: Patch = partial(same, sent)
     else:
-        wanted = edit_of(request, kind, kind.definition)
+        wanted = edit_of(request, kind)
 
     def edit(old: Object) -> Object:
         return taken(kind, part, old, wanted(old))

@@ -22,8 +22,8 @@ from timonier.apiserver.verbs.update import match_name
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
-DEFINITION = "io.k8s.api.autoscaling.v1.Scale"
-SCALE = Kind("autoscaling", "v1", "Scale", "scales", definition=DEFINITION, storage="autoscaling/v1")
+SCALE = Kind("autoscaling", "v1", "Scale", "scales", definition="io.k8s.api.autoscaling.v1.Scale",
+             storage="autoscaling/v1")
 
 
 async def serve(server: ApiServer, request: Request) -> Answer:
@@ -37,7 +37,7 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         match_name(sent, request.name)
         wanted: Patch = partial(same, sent)
     else:
-        wanted = edit_of(request, SCALE, DEFINITION)
+        wanted = edit_of(request, SCALE)
 
     def edit(obj: Object) -> Object:
         return rescaled(obj, wanted(scale_of(kind, obj)))

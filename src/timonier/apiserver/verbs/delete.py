@@ -17,7 +17,7 @@ from timonier.apiserver.request import Object, Request
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
-OPTIONS = "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+OPTIONS = Kind("", "v1", "DeleteOptions", "", definition="io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
 RETURNED = frozenset({"v1/Pod", "v1/Service", "v1/ServiceAccount", "v1/PodTemplate", "v1/ResourceQuota",
                       "v1/PersistentVolume", "v1/PersistentVolumeClaim", "v1/Namespace",
                       "storage.k8s.io/v1/StorageClass", "storage.k8s.io/v1/CSIDriver", "storage.k8s.io/v1/CSINode",

@@ -33,20 +33,20 @@ Patch = Callable[[Object], Object]
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     patched = await server.registry.change(kind, request.namespace, request.name,
-                                           edit_of(request, kind, kind.definition), request.subresource,
+                                           edit_of(request, kind), request.subresource,
                                            caller(request), verb="patch")
     return of_object(request, kind, patched, server.clock.now())
 
 
-def edit_of(request: Request, kind: Kind, definition: str) -> Patch:
+def edit_of(request: Request, kind: Kind) -> Patch:
     """What the patch of a request makes of an object; the result is checked like one that was sent whole."""
-    patch = patch_of(request, definition)
+    patch = patch_of(request, kind)
 
     def edit(old: Object) -> Object:
         patched = patch(clone(old))
         if not isinstance(patched, dict):
             raise BadRequest(f"the patch does not leave an object of type {kind.kind}")
-        wanted = bodies.checked(bodies.identify(patched, kind, request.body), b"", definition, request)
+        wanted = bodies.checked(bodies.identify(patched, kind, request.body), b"", kind, request)
         metadata = wanted.setdefault("metadata", {})
         for field in ("name", "namespace"):
             keep(metadata, old["metadata"], field, kind)
@@ -63,20 +63,21 @@ def keep(metadata: Object, old: Object, field: str, kind: Kind) -> None:
                          f"({old[field]})")
 
 
-def patch_of(request: Request, definition: str) -> Patch:
+def patch_of(request: Request, kind: Kind) -> Patch:
     """The patch, parsed. Raises UnsupportedMediaType and BadRequest."""
-    kind = bodies.media_type(request)
-    if kind == APPLY:
+    media_type = bodies.media_type(request)
+    if media_type == APPLY:
         raise UnsupportedMediaType("server-side apply (application/apply-patch+yaml) is not supported by this server "
                                    f"yet - accepted media types include: {', '.join(TYPES)}")
-    if kind not in TYPES:
-        raise bodies.unsupported(TYPES)
+    types = TYPES if kind.custom is None else tuple(name for name in TYPES if name != STRATEGIC)
+    if media_type not in types:
+        raise bodies.unsupported(types)
     content: Any = parse(request.body)
-    if kind == JSON_PATCH:
+    if media_type == JSON_PATCH:
         return lambda old: json_patch(old, content)
-    if kind == MERGE_PATCH:
+    if media_type == MERGE_PATCH:
         return lambda old: merge_patch(old, content)
-    return lambda old: strategic_merge(old, content, definition)
+    return lambda old: strategic_merge(old, content, kind.definition)
 
 
 def parse(body: bytes) -> Any:
