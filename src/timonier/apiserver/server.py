@@ -44,6 +44,7 @@ PUBLISH_SECONDS = 60.0
 
 async def run(settings: ApiServerSettings) -> None:
     """Serve until cancelled. Raises CannotRun where a file, the store or a port cannot be used."""
+    process.hold()
     clock = SystemClock()
     sockets = [listen(address, settings.secure_port) for address in settings.bind_address]
     authorities = Authorities.from_file(settings.client_ca_file)

@@ -35,9 +35,18 @@ async def until_signalled(main: Coroutine[Any, Any, None]) -> None:
             raise
 
 
+def hold() -> None:
+    """Call where a role begins to read what it will keep: until `freeze`, the collector does not look for garbage.
+
+    It would go through all that was read again and again: half of the time of reading 50,000 objects.
+    """
+    gc.disable()
+
+
 def freeze() -> None:
     """Call once a role has started: what start-up made is never looked at by the collector again.
 
     Nothing is collected before: that would find a few hundred objects in 15 ms, in which somebody waits.
     """
     gc.freeze()
+    gc.enable()
