@@ -176,7 +176,7 @@ async def running(folder: Path, store: Store | None = None, **changes: Any) -> A
     registry, _, _ = make_registry(settings, feed, clock)
     doors = access(settings, registry, clock, Authorities())
     server = ApiServer(settings, registry, replace(doors, authenticator=Everybody()), clock)
-    registry.admission += admission.chain(registry, server.authoriser)
+    registry.admission = admission.chain(registry, server.authoriser)
     feeding = asyncio.ensure_future(feed.run())
     await feed.ready.wait()
     await bootstrap(registry, settings)

@@ -1,15 +1,15 @@
 """The verbs without HTTP: get, list, create, update and delete objects, as dicts, by kind.
 
-Every write walks the same path: metadata rules and the kind's strategy, admission that changes, validation, admission
-that refuses, the store. Changing and deleting are optimistic: the path is walked from the object as it is, and again
+Every write walks the same path: metadata rules, admission that changes, the kind's strategy, validation, admission that
+refuses, the store. Changing and deleting are optimistic: the path is walked from the object as it is, and again
 where somebody else was faster. What came over the wire has been decoded and defaulted before it gets here.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from timonier.api import errors
@@ -22,7 +22,7 @@ from timonier.apiserver.cache import Cache, Item
 from timonier.apiserver.conversion import from_storage, to_storage
 from timonier.apiserver.deletion import DeleteOptions
 from timonier.apiserver.feed import Feed
-from timonier.apiserver.request import SERVER, Attributes, Object, User, Warner, unheard
+from timonier.apiserver.request import SERVER, Annotator, Attributes, Object, User, Warner, unheard, unwritten
 from timonier.apiserver.resources import Resources
 from timonier.apiserver.strategies.base import Strategy
 from timonier.apiserver.strategies.kinds import STRATEGIES
@@ -38,8 +38,16 @@ WRITE_TRIES = 32
 """Optimistic attempts before the server says that it is too busy. Each lost one means that another writer won."""
 
 
-class Plugin(Protocol):
-    """An admission plugin. `admit` changes `obj` in place, `validate` only refuses; both raise `api.errors`."""
+class Admission(Protocol):
+    """All of admission. `admit` changes `obj` in place, `validate` only refuses; both raise `api.errors`."""
+
+    async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
+
+    async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
+
+
+class Unasked:
+    """No admission."""
 
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
 
@@ -54,6 +62,7 @@ class Caller:
     dry_run: bool = False
     warn: Warner = unheard
     options: Object = field(default_factory=dict)
+    annotate: Annotator = unwritten
 
 
 FOUND_OUT = ("status", "binding")
@@ -64,15 +73,14 @@ Edit = Callable[[Object], Object | None]
 
 
 class Registry:
-    """All objects of a cluster. `admission` may be extended until the first request."""
+    """All objects of a cluster. `admission` may be set until the first request."""
 
     def __init__(self, feed: Feed, *, clock: Clock | None = None, strategies: dict[str, Strategy] | None = None,
-                 admission: Sequence[Plugin] = (),
                  generated_name: Callable[[str], str] = metadata.generated_name) -> None:
         self.feed, self.store = feed, feed.store
         self.resources = Resources()
         self.clock = clock or SystemClock()
-        self.admission: list[Plugin] = list(admission)
+        self.admission: Admission = Unasked()
         self.generated_name = generated_name
         self._strategies = {key: strategy() for key, strategy in STRATEGIES.items()} | (strategies or {})
         self._rule = Strategy()
@@ -126,35 +134,34 @@ class Registry:
 
         `obj` is the caller's no longer.
         """
-        base = objects.metadata_of(obj).get("generateName") or ""
-        given = obj["metadata"].get("name")
+        metadata.in_namespace(kind, objects.metadata_of(obj), namespace or obj["metadata"].get("namespace", ""))
+        kind.shape.default(obj)
+        stored, obj = self.resources.stored(kind), to_storage(kind, obj)
+        attributes = attributes_of(kind, caller, "create", "CREATE", obj)
+        await self.admission.admit(attributes, obj, None)
+        base = obj["metadata"].get("generateName") or ""
+        if obj["metadata"].get("name") or not base:
+            return await self._create(kind, stored, obj, attributes, caller)
         for attempt in range(1, NAME_TRIES + 1):
-            candidate = clone(obj) if base and not given else obj
-            if base and not given:
-                candidate["metadata"]["name"] = self.generated_name(base)
+            candidate, name = clone(obj), self.generated_name(base)
+            candidate["metadata"]["name"] = name
             try:
-                return await self._create(kind, candidate, namespace, caller)
+                return await self._create(kind, stored, candidate, replace(attributes, name=name), caller)
             except errors.AlreadyExists as error:
-                if given or not base:
-                    raise
                 if attempt == NAME_TRIES:
                     raise errors.AlreadyExists(f"{error.message}, the server was not able to generate a unique name "
                                                "for the object", group=kind.group, resource=kind.plural,
                                                name=error.name, retry_after=1) from None
         raise AssertionError("unreachable")
 
-    async def _create(self, kind: Kind, obj: Object, namespace: str, caller: Caller) -> Object:
-        metadata.in_namespace(kind, obj["metadata"], namespace or obj["metadata"].get("namespace", ""))
+    async def _create(self, kind: Kind, stored: Kind, obj: Object, attributes: Attributes, caller: Caller) -> Object:
+        """Write a new object as admission left it, under the name that it now has. Raises AlreadyExists, …"""
         metadata.begin(kind, obj["metadata"], self.clock.now())
-        kind.shape.default(obj)
-        stored, obj = self.resources.stored(kind), to_storage(kind, obj)
         strategy = self.strategy(kind)
         strategy.prepare_create(stored, obj, caller.user)
-        attributes = attributes_of(kind, caller, "create", "CREATE", obj)
-        await self._admit(attributes, obj, None)
         async with strategy.creating(stored, obj, dry_run=caller.dry_run):
             refuse_invalid(stored, obj, None)
-            await self._validate(attributes, obj, None)
+            await self.admission.validate(attributes, obj, None)
             obj = finished(stored, obj)
             key = kind.key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
             try:
@@ -217,15 +224,15 @@ class Registry:
         metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional_update or bool(subresource))
         kind.shape.default(wanted)
         obj = to_storage(kind, wanted)
+        attributes = attributes_of(kind, caller, verb, "UPDATE", obj, subresource)
+        await self.admission.admit(attributes, obj, old)
         if subresource == "status":
             strategy.prepare_status(stored, obj, old)
         elif not subresource:
             strategy.prepare_update(stored, obj, old)
-        attributes = attributes_of(kind, caller, verb, "UPDATE", obj, subresource)
-        await self._admit(attributes, obj, old)
         async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
             refuse_invalid(stored, obj, old, subresource)
-            await self._validate(attributes, obj, old)
+            await self.admission.validate(attributes, obj, old)
             if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)
             obj = finished(stored, obj)
@@ -263,8 +270,8 @@ class Registry:
                       caller: Caller) -> tuple[Object, bool]:
         old = item.fresh()
         attributes = attributes_of(kind, caller, "delete", "DELETE", old)
-        await self._admit(attributes, None, old)
-        await self._validate(attributes, None, old)
+        await self.admission.admit(attributes, None, old)
+        await self.admission.validate(attributes, None, old)
         wanted = deletion.plan(stored, old, options, self.clock.now()).obj
         if wanted is None or deletion.over(stored, wanted):
             if not caller.dry_run:
@@ -290,14 +297,6 @@ class Registry:
         await self.feed.current()
         return self.cache(kind).items.get(key)
 
-    async def _admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        for plugin in self.admission:
-            await plugin.admit(attributes, obj, old)
-
-    async def _validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        for plugin in self.admission:
-            await plugin.validate(attributes, obj, old)
-
 
 def finished(stored: Kind, obj: Object) -> Object:
     """An object with everything that it is never without, in the order in which it is stored."""
@@ -318,7 +317,7 @@ def attributes_of(kind: Kind, caller: Caller, verb: str, operation: str, obj: Ob
     return Attributes(user=caller.user, verb=verb, group=kind.group, version=kind.version, resource=kind.plural,
                       subresource=subresource, namespace=obj["metadata"].get("namespace", ""),
                       name=obj["metadata"].get("name", ""), kind=kind, operation=operation, options=caller.options,
-                      dry_run=caller.dry_run, warn=caller.warn)
+                      dry_run=caller.dry_run, warn=caller.warn, annotate=caller.annotate)
 
 
 def with_revision(obj: Object, revision: int) -> Object:

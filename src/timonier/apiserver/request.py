@@ -63,6 +63,28 @@ def unheard(text: str) -> None:
     """The warner of requests that nobody reads the headers of."""
 
 
+class Annotator(Protocol):
+    """Takes a note for the audit log: a key and a value, and the level of auditing from which on it is kept."""
+
+    def __call__(self, key: str, value: str, level: str = "Metadata") -> None: ...
+
+
+def unwritten(key: str, value: str, level: str = "Metadata") -> None:
+    """The annotator of requests that are not audited."""
+
+
+@dataclass(slots=True)
+class Passage:
+    """One request's way through admission, which it takes a second time where a webhook changed the object."""
+
+    second: bool = False
+    """Whether this is the second time."""
+    wanted: bool = False
+    """Whether a second time is called for."""
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What plugins keep from the first time for the second, each under its name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attributes:
     """What authorisation and admission decide upon.
@@ -88,6 +110,8 @@ class Attributes:
     options: Object = field(default_factory=dict)
     dry_run: bool = False
     warn: Warner = unheard
+    annotate: Annotator = unwritten
+    passage: Passage = field(default_factory=Passage)
 
 
 @dataclass(slots=True)
@@ -114,6 +138,8 @@ class Request:
     """The address that the request came from."""
     audit_id: str = ""
     warnings: list[str] = field(default_factory=list)
+    audit_annotations: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Notes for the audit log by key: each the value, and the level of auditing from which on it is kept."""
     take_over: Callable[[], Any] | None = None
     """Hands out the connection (`kit.serve.Taken`) to a stream that outlives request and response."""
 
@@ -148,6 +174,10 @@ class Request:
         if text not in self.warnings:
             self.warnings.append(text)
 
+    def annotate(self, key: str, value: str, level: str = "Metadata") -> None:
+        """Have a note in the audit log. What was said first stands."""
+        self.audit_annotations.setdefault(key, (value, level))
+
     def attributes(self, *, operation: str = "", **changes: Any) -> Attributes:
         """This request as authorisation and admission see it: a list of one name counts as asking for that name."""
         info = self.info
@@ -155,7 +185,8 @@ class Request:
         made = Attributes(
             self.user, info.verb, info.is_resource, info.group, info.version, info.resource, info.subresource,
             info.namespace, info.name or fields.get("metadata.name", ""), info.path, fields, self.kind, operation,
-            dry_run="All" in self.query.get("dryRun", ()), warn=self.warn)
+            dry_run="All" in self.query.get("dryRun", ()), warn=self.warn,
+            annotate=self.annotate)
         return replace(made, **changes) if changes else made
 
 

@@ -7,7 +7,7 @@ from support.policy_world import World, thing
 
 from timonier.api.errors import Forbidden, NotFound
 from timonier.api.kinds import find
-from timonier.apiserver.admission import chain
+from timonier.apiserver.admission.escalation import EscalationCheck
 from timonier.apiserver.admission.limit_ranger import LimitRanger
 from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from timonier.apiserver.admission.priority import Priority
@@ -256,7 +256,7 @@ def grant(name, role, kind="ClusterRole", space="ns"):
 @pytest.fixture
 def guard():
     world = World(*objects(), grant("b", "admin"), namespace())
-    return chain(world, Authoriser(world))[-1], world
+    return EscalationCheck(Authoriser(world)), world
 
 
 async def test_nobody_writes_a_role_with_rights_that_they_lack(guard):

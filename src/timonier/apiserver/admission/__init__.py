@@ -7,13 +7,12 @@ StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement, and the plug
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from timonier.apiserver.admission.contract import Plugin, Registry
+from timonier.apiserver.admission.contract import Registry
 from timonier.apiserver.admission.escalation import EscalationCheck
 from timonier.apiserver.admission.limit_ranger import LimitRanger
 from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from timonier.apiserver.admission.node_restriction import NodeRestriction
+from timonier.apiserver.admission.plugins import Chain
 from timonier.apiserver.admission.priority import Priority
 from timonier.apiserver.admission.runtime_class import RuntimeClass
 from timonier.apiserver.admission.service_account import ServiceAccount
@@ -21,8 +20,8 @@ from timonier.apiserver.admission.tolerations import DefaultTolerationSeconds, T
 from timonier.apiserver.auth.authorise import Authoriser
 
 
-def chain(registry: Registry, authoriser: Authoriser) -> Sequence[Plugin]:
+def chain(registry: Registry, authoriser: Authoriser) -> Chain:
     """Every plugin, in the order in which requests pass them."""
-    return (NamespaceLifecycle(registry), LimitRanger(registry), ServiceAccount(registry), NodeRestriction(registry),
-            TaintNodesByCondition(), Priority(registry), DefaultTolerationSeconds(), RuntimeClass(registry),
-            EscalationCheck(authoriser))
+    return Chain((NamespaceLifecycle(registry), LimitRanger(registry), ServiceAccount(registry),
+                  NodeRestriction(registry), TaintNodesByCondition(), Priority(registry), DefaultTolerationSeconds(),
+                  RuntimeClass(registry), EscalationCheck(authoriser)))

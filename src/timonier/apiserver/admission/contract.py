@@ -28,6 +28,10 @@ class Registry(Protocol):
 class Plugin:
     """A plugin that has nothing to say; the others override what they do."""
 
+    def concerns(self, group: str, resource: str, subresource: str, operation: str) -> bool:
+        """Whether the plugin is to be asked about such requests at all; it may still let each of them pass."""
+        return True
+
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         """Change `obj` in place. It is None for DELETE, `old` is None but for UPDATE and DELETE."""
 

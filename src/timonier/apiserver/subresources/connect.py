@@ -30,10 +30,8 @@ async def admit(server: ApiServer, request: Request, options: Object, *, runs: b
     if runs and request.verb == "get":
         await server.authoriser.demand(request.attributes(verb="create"))
     attributes = request.attributes(operation=CONNECT)
-    for plugin in server.registry.admission:
-        await plugin.admit(attributes, options, None)
-    for plugin in server.registry.admission:
-        await plugin.validate(attributes, options, None)
+    await server.registry.admission.admit(attributes, options, None)
+    await server.registry.admission.validate(attributes, options, None)
 
 
 def options_of(request: Request, kind: str, **fields: Any) -> Object:

@@ -35,7 +35,7 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         raise BadRequest(f"name in URL does not match name in Eviction object: {given} != {request.name}")
     options = eviction.get("deleteOptions") or {}
     dry_run = bodies.dry_run(request) or "All" in (options.get("dryRun") or ())
-    author = Caller(request.user, dry_run, request.warn, options)
+    author = Caller(request.user, dry_run, request.warn, options, request.annotate)
     pod = await server.registry.get(POD, request.namespace, request.name)
     if counts(pod):
         await take(server, pod, author)

@@ -115,9 +115,7 @@ async def serve(server: ApiServer, request: Request) -> Answer | None:
 
     wanted = bodies.decode(request, TOKEN_REQUEST)
     attributes = request.attributes(operation=CREATE)
-    for plugin in server.registry.admission:
-        await plugin.admit(attributes, wanted, None)
-    for plugin in server.registry.admission:
-        await plugin.validate(attributes, wanted, None)
+    await server.registry.admission.admit(attributes, wanted, None)
+    await server.registry.admission.validate(attributes, wanted, None)
     made = await server.tokens.issue(wanted, request.namespace, request.name)
     return answers.of_object(request, TOKEN_REQUEST, made, server.clock.now(), 201)

@@ -28,4 +28,4 @@ def caller(request: Request) -> Caller:
     """On whose behalf a request writes. Raises Invalid for a dryRun that is not known."""
     options = {"fieldManager": request.parameter("fieldManager"),
                "fieldValidation": bodies.field_validation(request)}
-    return Caller(request.user, bodies.dry_run(request), request.warn, options)
+    return Caller(request.user, bodies.dry_run(request), request.warn, options, request.annotate)

@@ -40,7 +40,7 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
 
 def caller(request: Request, options: Object) -> Caller:
     dry_run = bodies.dry_run(request) or "All" in (options.get("dryRun") or ())
-    return Caller(request.user, dry_run, request.warn, options)
+    return Caller(request.user, dry_run, request.warn, options, request.annotate)
 
 
 def delete_options(request: Request) -> Object:
