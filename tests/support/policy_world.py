@@ -51,6 +51,10 @@ class World:
             raise AlreadyExists("already exists")
         return self.add(obj)
 
+    async def delete(self, kind, namespace, name):
+        self.remove(kind.id, namespace, name)
+        return {}, True
+
     async def update(self, kind, obj, namespace=""):
         if self.peek(kind, namespace, obj["metadata"]["name"])["metadata"]["resourceVersion"] \
                 != obj["metadata"]["resourceVersion"]:

@@ -1,7 +1,9 @@
 """What a cluster must have before anybody can be let in: the default roles and bindings.
 
-Missing objects are created; of those that exist, missing rules and subjects are added and nothing is taken away, unless
-their annotation `rbac.authorization.kubernetes.io/autoupdate` says "false".
+Missing objects are created; of those that exist, missing rules, subjects, labels and annotations are added and nothing
+is taken away, unless their annotation `rbac.authorization.kubernetes.io/autoupdate` says "false". A binding of another
+role is deleted and made anew, since its roleRef cannot change.
+Source: Kubernetes documentation, "Using RBAC Authorization", Auto-reconciliation.
 """
 
 from __future__ import annotations
@@ -37,6 +39,8 @@ class Registry(Cache, Protocol):
 
     async def update(self, kind: Kind, obj: Object, namespace: str = "") -> Object: ...
 
+    async def delete(self, kind: Kind, namespace: str, name: str) -> tuple[Object, bool]: ...
+
 
 async def bootstrap(registry: Registry) -> None:
     """Make the default roles and bindings; safe to run at every start, and in several servers at once."""
@@ -59,6 +63,9 @@ async def ensure(registry: Registry, wanted: Object) -> None:
     for _ in range(ATTEMPTS):
         found = registry.peek(kind, namespace, metadata["name"])
         try:
+            if found is not None and binds_another(found, wanted):
+                await registry.delete(kind, namespace, metadata["name"])
+                found = None
             if found is None:
                 await registry.create(kind, wanted, namespace)
             elif (changed := completed(found, wanted)) is not None:
@@ -71,21 +78,49 @@ async def ensure(registry: Registry, wanted: Object) -> None:
     log.warning("default policy not updated, as others keep writing it", extra={"object": metadata["name"]})
 
 
+def is_left_alone(found: Object) -> bool:
+    return (found["metadata"].get("annotations") or {}).get(AUTOUPDATE) == "false"
+
+
+def binds_another(found: Object, wanted: Object) -> bool:
+    return not is_left_alone(found) and found.get("roleRef") != wanted.get("roleRef")
+
+
 def completed(found: Object, wanted: Object) -> Object | None:
     """What exists with what it lacks; None where it lacks nothing, or is not to be touched."""
-    if (found["metadata"].get("annotations") or {}).get(AUTOUPDATE) == "false":
+    if is_left_alone(found):
         return None
+    changed = found | {"metadata": marked(found["metadata"], wanted["metadata"])}
     if "roleRef" in wanted:
-        if found.get("roleRef") != wanted["roleRef"]:
-            return None
-        have = found.get("subjects") or []
-        missing = [subject for subject in wanted.get("subjects") or () if subject not in have]
-        return {**found, "subjects": [*have, *missing]} if missing else None
-    if wanted.get("aggregationRule"):
-        return None
-    held = [Rule.of(rule) for rule in found.get("rules") or ()]
-    lacking = [rule for rule in wanted["rules"] if any(uncovered(held, [Rule.of(rule)]))]
-    return {**found, "rules": [*(found.get("rules") or ()), *lacking]} if lacking else None
+        changed |= grown(found, "subjects", lacking(found.get("subjects") or (), wanted.get("subjects") or ()))
+    elif "aggregationRule" in wanted:
+        changed |= gathering(found, wanted["aggregationRule"])
+    else:
+        held = [Rule.of(rule) for rule in found.get("rules") or ()]
+        changed |= grown(found, "rules", [rule for rule in wanted["rules"] if any(uncovered(held, [Rule.of(rule)]))])
+    return None if changed == found else changed
+
+
+def marked(found: Object, wanted: Object) -> Object:
+    """Metadata with the labels and annotations that a default object has; values of others stay."""
+    return found | {part: wanted[part] | (found.get(part) or {}) for part in ("labels", "annotations")
+                    if part in wanted}
+
+
+def lacking(found: Sequence[Object], wanted: Sequence[Object]) -> list[Object]:
+    return [each for each in wanted if each not in found]
+
+
+def grown(found: Object, field: str, more: list[Object]) -> Object:
+    return {field: [*(found.get(field) or ()), *more]} if more else {}
+
+
+def gathering(found: Object, rule: Object) -> Object:
+    """An aggregated role's selectors; its rules follow from them, whatever they were."""
+    field = "clusterRoleSelectors"
+    has = (found.get("aggregationRule") or {}).get(field) or []
+    more = lacking(has, rule[field])
+    return {"aggregationRule": {field: [*has, *more]}} if more else {}
 
 
 async def keep_aggregated(registry: Registry) -> None:

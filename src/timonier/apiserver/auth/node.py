@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 
 from timonier.api.kinds import BY_ID
 from timonier.apiserver.auth.decision import Decision
+from timonier.apiserver.auth.default_roles import ROLES
 from timonier.apiserver.auth.mirror import Cache
-from timonier.apiserver.auth.policy import ROLES
 from timonier.apiserver.auth.rbac import Rule
 from timonier.apiserver.auth.rule_lines import rules
 from timonier.apiserver.request import Attributes, Object, User

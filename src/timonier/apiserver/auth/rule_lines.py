@@ -31,9 +31,9 @@ def rule(line: str) -> Object:
     result: Object = {"verbs": expand(verbs)}
     if groups == "url":
         return result | {"nonResourceURLs": sorted(targets)}
-    result |= {"apiGroups": ["" if group == "core" else group for group in groups.split(",")],
+    result |= {"apiGroups": sorted("" if group == "core" else group for group in groups.split(",")),
                "resources": sorted(targets)}
-    return result | ({"resourceNames": names.split()} if names else {})
+    return result | ({"resourceNames": sorted(names.split())} if names else {})
 
 
 def expand(verbs: str) -> list[str]:
