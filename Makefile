@@ -10,13 +10,13 @@ RUN_PACKAGES   := python3-venv containerd runc containernetworking-plugins libnf
                   busybox-static
 BENCH_PACKAGES := etcd-server
 
-.PHONY: run test test-unit check docs bench clean install packages bench-packages test-kubectls lock
+.PHONY: run test test-unit check docs bench clean install packages bench-packages test-clients lock
 
 run: install packages  ## a cluster, a web application on it, and a look at how it heals
 	$(SUDO) $(BIN)/timonier start --name $(NAME)
 	$(SUDO) $(BIN)/timonier demo --name $(NAME)
 
-test: install packages test-kubectls  ## everything, with real containers and packets; coverage of the pure parts
+test: install packages test-clients  ## everything, with real containers and packets; coverage of the pure parts
 	$(BIN)/pytest -q -n 2 -m "not machine" --cov --cov-report=
 	$(BIN)/coverage report --include='*/api/*,*/store/*,*/reconcile/*,*/controllers/*,*/scheduler/*' --skip-covered
 	$(SUDO) $(BIN)/pytest -q -p no:cacheprovider -m machine
@@ -55,8 +55,9 @@ packages:
 bench-packages:
 	@./scripts/debian-packages $(BENCH_PACKAGES)
 
-test-kubectls: install
+test-clients: install
 	@PYTHONPATH=tests $(BIN)/python -m support.kubectl
+	@PYTHONPATH=tests $(BIN)/python -m support.helm
 
 lock:  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml --generate-hashes --python-version 3.11 \
