@@ -13,10 +13,10 @@ from clusters import NAME, environment, start, timonier
 from table import Row, main
 
 from timonier.api.types import core_v1, meta_v1
-from timonier.client import config
 from timonier.client.client import Client
 from timonier.cluster.images.archive import archive
 from timonier.cluster.images.busybox import busybox
+from timonier.kit.kubeconfig import load
 from timonier.node.cri.containerd import ContainerdRuntime
 from timonier.node.cri.contract import ContainerConfig, SandboxConfig
 
@@ -72,7 +72,7 @@ async def bare_calls(socket: Path, folder: Path) -> list[tuple[float, float, flo
 async def pods(kubeconfig: str) -> list[float]:
     """Milliseconds from the create request to Running, as a watch shows it, of one pod after the other."""
     created = []
-    async with Client(config.load(kubeconfig), name="bench") as client, asyncio.timeout(LIMIT + 2 * ROUNDS):
+    async with Client(load(kubeconfig), name="bench") as client, asyncio.timeout(LIMIT + 2 * ROUNDS):
         await service_account(client)
         version = (await client.list(core_v1.Pod, "default")).metadata.resourceVersion
         events = client.watch(core_v1.Pod, "default", resourceVersion=version)

@@ -21,13 +21,12 @@ from support.cluster import free_port
 
 from timonier import main
 from timonier.apiserver.encryption import EncryptedStore
-from timonier.client import config
 from timonier.cluster import spec as cluster_spec
 from timonier.cluster.certificates import Authority, Identity, encryption_key, signing_key
 from timonier.cluster.spec import ClusterSpec
 from timonier.cluster.steps import Context
 from timonier.cluster.steps.kubeconfig import WriteKubeconfig
-from timonier.kit import nft
+from timonier.kit import kubeconfig, nft
 from timonier.store.contract import ABSENT
 from timonier.store.sqlite import SqliteStore
 
@@ -124,7 +123,7 @@ def test_a_node_without_libnftables(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 
 def test_a_root_ca_that_cannot_be_read(tmp_path: Path) -> None:
     file = tmp_path / "kubeconfig"
-    config.save(file, "a", config.ClientConfig("https://127.0.0.1:1"))
+    kubeconfig.save(file, "a", kubeconfig.ClientConfig("https://127.0.0.1:1"))
     assert "cannot read --root-ca-file: /nonexistent: No such file" in complaint(
         "controllers", f"--kubeconfig={file}", "--root-ca-file=/nonexistent")
 
@@ -268,9 +267,9 @@ def test_who_is_not_root_is_told_before_anything_happens(monkeypatch: pytest.Mon
 def test_a_damaged_kubeconfig_of_the_user_is_left_alone(home: Path, content: str) -> None:
     file = home / "kubeconfig"
     file.write_text(content)
-    identity = config.ClientConfig("https://127.0.0.1:1")
-    with pytest.raises(config.ConfigError, match=str(file)):
-        config.save(file, "x", identity)
+    identity = kubeconfig.ClientConfig("https://127.0.0.1:1")
+    with pytest.raises(kubeconfig.ConfigError, match=str(file)):
+        kubeconfig.save(file, "x", identity)
     context = Context(ClusterSpec("x"))
     WriteKubeconfig().undo(context)
     assert str(file) in context.notes[0]

@@ -15,14 +15,14 @@ from timonier.api import errors, times
 from timonier.api.types import apps_v1, core_v1, discovery_v1, meta_v1
 from timonier.apiserver import server
 from timonier.apiserver.settings import ApiServerSettings
-from timonier.client import config as kubeconfig
 from timonier.client.client import STRATEGIC_PATCH, Client
-from timonier.client.config import ClientConfig
 from timonier.client.informer import SharedInformers
 from timonier.cluster.certificates import Authority, Identity, signing_key
 from timonier.controllers import run as controllers
 from timonier.controllers.settings import ControllerSettings
+from timonier.kit import kubeconfig
 from timonier.kit.http import HttpError
+from timonier.kit.kubeconfig import ClientConfig
 
 PATIENCE = 20.0
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from support.cluster import RealCluster
 
-from timonier.client import config
 from timonier.cluster.certificates import Authority, Identity
+from timonier.kit import kubeconfig
 
 pytestmark = pytest.mark.machine
 
@@ -34,7 +34,7 @@ class Answer:
 
 @pytest.fixture(scope="module")
 def ask(cluster: RealCluster):
-    settings = config.load(cluster.kubeconfig)
+    settings = kubeconfig.load(cluster.kubeconfig)
     admin = settings.ssl_context()
     plain = ssl.create_default_context(cadata=settings.certificate_authority.decode())
     host, _, port = settings.server.removeprefix("https://").partition(":")
@@ -140,7 +140,7 @@ def test_a_forged_token(ask, cluster: RealCluster) -> None:
 def test_a_certificate_of_another_authority_is_unauthorized(ask, cluster: RealCluster, tmp_path: Path, version) -> None:
     foreign = Authority(tmp_path).issue("me", Identity("kubernetes-admin", groups=("system:masters",)))
     context = ssl.create_default_context(
-        cadata=config.load(cluster.kubeconfig).certificate_authority.decode())
+        cadata=kubeconfig.load(cluster.kubeconfig).certificate_authority.decode())
     context.minimum_version = context.maximum_version = version
     context.load_cert_chain(foreign.certificate, foreign.key)
     answer = ask("GET", PODS, context=context)
@@ -150,7 +150,7 @@ def test_a_certificate_of_another_authority_is_unauthorized(ask, cluster: RealCl
 def test_a_certificate_of_another_authority_does_not_get_into_a_kubelet(cluster: RealCluster, tmp_path: Path) -> None:
     addresses = cluster.get("nodes")["items"][0]["status"]["addresses"]
     host = next(each["address"] for each in addresses if each["type"] == "InternalIP")
-    context = ssl.create_default_context(cadata=config.load(cluster.kubeconfig).certificate_authority.decode())
+    context = ssl.create_default_context(cadata=kubeconfig.load(cluster.kubeconfig).certificate_authority.decode())
     for certificate in (None, Authority(tmp_path).issue("me", Identity("kube-apiserver-kubelet-client"))):
         if certificate is not None:
             context.load_cert_chain(certificate.certificate, certificate.key)
@@ -164,7 +164,7 @@ def test_a_certificate_of_another_authority_does_not_get_into_a_kubelet(cluster:
 
 
 def test_anonymous_requests_get_health_and_version_and_nothing_else(ask, cluster: RealCluster) -> None:
-    context = ssl.create_default_context(cadata=config.load(cluster.kubeconfig).certificate_authority.decode())
+    context = ssl.create_default_context(cadata=kubeconfig.load(cluster.kubeconfig).certificate_authority.decode())
     assert ask("GET", "/livez", context=context).code == 200
     assert ask("GET", "/version", context=context).code == 200
     refused = ask("GET", PODS, context=context)

@@ -6,9 +6,9 @@ import os
 import pytest
 
 from timonier.apiserver.encryption import Undecipherable
-from timonier.client.config import ConfigError
 from timonier.cluster.spec import ClusterError
 from timonier.kit.fatal import CannotRun, needed, reasons, sentence
+from timonier.kit.kubeconfig import ConfigError
 from timonier.kit.nft import NftablesMissing
 from timonier.store.sqlite import Unusable
 

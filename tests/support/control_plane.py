@@ -21,10 +21,10 @@ from support.kubectl import NEWEST, kubectl
 from support.ports import free_port
 
 from timonier.apiserver.settings import ApiServerSettings
-from timonier.client import config
-from timonier.client.config import ClientConfig
 from timonier.cluster.certificates import Authority, Identity, Pair, signing_key
 from timonier.controllers.settings import ControllerSettings
+from timonier.kit import kubeconfig
+from timonier.kit.kubeconfig import ClientConfig
 from timonier.kit.settings import to_arguments
 
 START_SECONDS = 30.0
@@ -66,7 +66,7 @@ class ControlPlane:
         """A kubeconfig for an identity, in a file of that name."""
         pair: Pair = self.authority.issue(name, identity)
         path = self.folder / f"{name}.kubeconfig"
-        config.save(path, name, ClientConfig(
+        kubeconfig.save(path, name, ClientConfig(
             server=self.url, certificate_authority=self.authority.pair.certificate.read_bytes(),
             client_certificate=pair.certificate.read_bytes(), client_key=pair.key.read_bytes()))
         return path

@@ -9,9 +9,9 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from timonier.client.client import Client
-from timonier.client.config import ClientConfig
 from timonier.kit.clock import Clock, FakeClock
 from timonier.kit.http import Response
+from timonier.kit.kubeconfig import ClientConfig
 
 
 class Asked:

@@ -16,10 +16,10 @@ import msgspec
 
 from timonier.api import errors, kinds
 from timonier.api.types import authentication_v1, core_v1, meta_v1, policy_v1
-from timonier.client.config import ClientConfig
 from timonier.client.wire import Listed, Object, Partial, WatchLine, decode, encode, error_of, kind_of, of_status
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.http import ConnectionFailed, Connections, HttpError, Response
+from timonier.kit.kubeconfig import ClientConfig
 
 T = TypeVar("T", bound=Object)
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from timonier.client import config
 from timonier.cluster.certificates import Authority, Identity, Pair, encryption_key, signing_key
 from timonier.cluster.spec import ClusterSpec, NodeSpec
+from timonier.kit import kubeconfig
 
 CONTROLLERS = Identity("system:kube-controller-manager")
 SCHEDULER = Identity("system:kube-scheduler")
@@ -50,16 +50,16 @@ def api_server_hosts(spec: ClusterSpec) -> tuple[str, ...]:
     return ("localhost", *inside, "127.0.0.1", spec.gateway, spec.service_gateway)
 
 
-def client_config(spec: ClusterSpec, pair: Pair, server: str) -> config.ClientConfig:
-    return config.ClientConfig(
+def client_config(spec: ClusterSpec, pair: Pair, server: str) -> kubeconfig.ClientConfig:
+    return kubeconfig.ClientConfig(
         server=server, certificate_authority=(spec.pki / "ca.crt").read_bytes(),
         client_certificate=pair.certificate.read_bytes(), client_key=pair.key.read_bytes())
 
 
 def write_kubeconfig(file: Path, spec: ClusterSpec, pair: Pair, server: str) -> None:
-    config.save(file, spec.name, client_config(spec, pair, server))
+    kubeconfig.save(file, spec.name, client_config(spec, pair, server))
 
 
-def administrator(spec: ClusterSpec) -> config.ClientConfig:
+def administrator(spec: ClusterSpec) -> kubeconfig.ClientConfig:
     """The identity of the person who started the cluster, as kubectl and the start steps use it."""
     return client_config(spec, Pair(spec.pki / "admin.crt", spec.pki / "admin.key"), spec.server)

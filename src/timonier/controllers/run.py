@@ -8,9 +8,7 @@ import os
 import socket
 
 from timonier.api.types import apps_v1, core_v1
-from timonier.client import config as kubeconfig
 from timonier.client.client import Client
-from timonier.client.config import ClientConfig
 from timonier.client.election import Election
 from timonier.client.informer import SharedInformers
 from timonier.component.showing import showing
@@ -30,8 +28,10 @@ from timonier.controllers.rootca import RootCaController
 from timonier.controllers.serviceaccount import ServiceAccountController
 from timonier.controllers.settings import ControllerSettings
 from timonier.controllers.shared.discovered import Discovered
+from timonier.kit import kubeconfig
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.fatal import needed
+from timonier.kit.kubeconfig import ClientConfig
 from timonier.reconcile.metrics import render
 from timonier.reconcile.runner import Controller, Runner
 

@@ -16,10 +16,9 @@ from typing import Any
 
 from timonier.api import quantity
 from timonier.api.types import core_v1, discovery_v1
-from timonier.client import config
 from timonier.client.client import Client
 from timonier.client.informer import SharedInformers
-from timonier.kit import nft, process
+from timonier.kit import kubeconfig, nft, process
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.fatal import CannotRun, needed
 from timonier.node.cri.contract import Runtime
@@ -45,7 +44,7 @@ async def run(settings: NodeSettings) -> None:
     prepare(settings)
     clock = SystemClock()
     runtime = make_runtime(settings, clock)
-    async with Client(config.load(settings.kubeconfig), name=f"timonier-agent/{settings.node_name}") as client:
+    async with Client(kubeconfig.load(settings.kubeconfig), name=f"timonier-agent/{settings.node_name}") as client:
         try:
             await Agent(settings, client, runtime, clock).run()
         finally:

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 
 from timonier.api.types import core_v1
 from timonier.client.client import Client
-from timonier.client.config import load
 from timonier.client.election import Election
 from timonier.client.informer import SharedInformers
 from timonier.component.showing import showing
 from timonier.component.shown import Shown, configuration
 from timonier.kit.clock import Clock, SystemClock
+from timonier.kit.kubeconfig import load
 from timonier.reconcile.events import Recorder
 from timonier.scheduler.bind import GATED_MESSAGE, Binder
 from timonier.scheduler.cycle import Bind, Cycle

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from timonier.client import config
 from timonier.cluster import identities
 from timonier.cluster.spec import ClusterError
 from timonier.cluster.steps.step import Context
+from timonier.kit import kubeconfig
 
 
 class WriteKubeconfig:
@@ -17,8 +17,8 @@ class WriteKubeconfig:
     def do(self, context: Context) -> None:
         path = user_kubeconfig()
         try:
-            config.save(path, context.spec.name, identities.administrator(context.spec))
-        except config.ConfigError as error:
+            kubeconfig.save(path, context.spec.name, identities.administrator(context.spec))
+        except kubeconfig.ConfigError as error:
             raise ClusterError(f"{error}; repair it or move it away, then run this again") from error
         give_to_caller(path)
         context.notes.append(f'kubectl now speaks to cluster "{context.spec.name}" (context in {path})')
@@ -26,8 +26,8 @@ class WriteKubeconfig:
     def undo(self, context: Context) -> None:
         path = user_kubeconfig()
         try:
-            config.remove(path, context.spec.name)
-        except config.ConfigError as error:
+            kubeconfig.remove(path, context.spec.name)
+        except kubeconfig.ConfigError as error:
             context.notes.append(f'Context "{context.spec.name}" was left in the kubeconfig: {error}')
 
 

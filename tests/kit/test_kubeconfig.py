@@ -7,8 +7,8 @@ import stat
 import pytest
 import yaml
 
-from timonier.client import config
-from timonier.client.config import ClientConfig, ConfigError
+from timonier.kit import kubeconfig
+from timonier.kit.kubeconfig import ClientConfig, ConfigError
 
 PLAIN = ClientConfig(server="http://127.0.0.1:1", token="secret")
 
@@ -17,13 +17,13 @@ def test_what_is_saved_can_be_loaded(tmp_path):
     path = tmp_path / "deep" / "config"
     saved = ClientConfig(server="https://h:6443", certificate_authority=b"CA", client_certificate=b"C", client_key=b"K",
                          namespace="web")
-    config.save(path, "mine", saved)
-    assert config.load(path) == saved
+    kubeconfig.save(path, "mine", saved)
+    assert kubeconfig.load(path) == saved
 
 
 def test_only_the_owner_may_read_it(tmp_path):
     path = tmp_path / "config"
-    config.save(path, "mine", PLAIN)
+    kubeconfig.save(path, "mine", PLAIN)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
@@ -34,31 +34,31 @@ def test_saving_leaves_other_contexts_and_unknown_fields_as_they_are(tmp_path):
              "users": [{"name": "other", "user": {"exec": {"command": "x"}}}],
              "contexts": [{"name": "other", "context": {"cluster": "other", "user": "other"}}]}
     path.write_text(yaml.safe_dump(other))
-    config.save(path, "mine", PLAIN, make_current=False)
-    config.save(path, "mine", PLAIN, make_current=False)
+    kubeconfig.save(path, "mine", PLAIN, make_current=False)
+    kubeconfig.save(path, "mine", PLAIN, make_current=False)
     written = yaml.safe_load(path.read_text())
     assert written["current-context"] == "other"
     assert written["preferences"] == {"colors": True}
     assert [each["name"] for each in written["users"]] == ["other", "mine"]
-    config.remove(path, "mine")
+    kubeconfig.remove(path, "mine")
     assert {key: written for key, written in yaml.safe_load(path.read_text()).items() if key in other} == other
 
 
 def test_removing_the_current_context_leaves_none(tmp_path):
     path = tmp_path / "config"
-    config.save(path, "mine", PLAIN)
-    config.remove(path, "mine")
+    kubeconfig.save(path, "mine", PLAIN)
+    kubeconfig.remove(path, "mine")
     with pytest.raises(ConfigError, match="no current context"):
-        config.load(path)
+        kubeconfig.load(path)
 
 
 def test_the_first_of_several_files_wins(tmp_path, monkeypatch):
-    config.save(tmp_path / "a", "same", ClientConfig(server="http://a"))
-    config.save(tmp_path / "b", "same", ClientConfig(server="http://b"))
-    config.save(tmp_path / "b", "more", ClientConfig(server="http://more"))
+    kubeconfig.save(tmp_path / "a", "same", ClientConfig(server="http://a"))
+    kubeconfig.save(tmp_path / "b", "same", ClientConfig(server="http://b"))
+    kubeconfig.save(tmp_path / "b", "more", ClientConfig(server="http://more"))
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path / 'absent'}:{tmp_path / 'a'}:{tmp_path / 'b'}")
-    assert config.load().server == "http://a"
-    assert config.load(context="more").server == "http://more"
+    assert kubeconfig.load().server == "http://a"
+    assert kubeconfig.load(context="more").server == "http://more"
 
 
 def test_file_names_are_relative_to_their_kubeconfig(tmp_path):
@@ -67,7 +67,7 @@ def test_file_names_are_relative_to_their_kubeconfig(tmp_path):
         "current-context": "c", "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
         "clusters": [{"name": "c", "cluster": {"server": "https://h/", "certificate-authority": "ca.pem"}}],
         "users": [{"name": "u", "user": {"tokenFile": "token"}}]}))
-    loaded = config.load(tmp_path / "config")
+    loaded = kubeconfig.load(tmp_path / "config")
     assert (loaded.certificate_authority, loaded.server, loaded.token_file) == (b"CA", "https://h", tmp_path / "token")
 
 
@@ -85,7 +85,7 @@ def test_file_names_are_relative_to_their_kubeconfig(tmp_path):
 def test_a_bad_file_is_named_with_its_fault(tmp_path, content, complaint):
     (tmp_path / "config").write_text(content)
     with pytest.raises(ConfigError, match=complaint):
-        config.load(tmp_path / "config")
+        kubeconfig.load(tmp_path / "config")
 
 
 WHOLE = {
@@ -112,8 +112,8 @@ def test_whatever_stands_at_a_place_it_is_an_error_of_the_config_or_none(tmp_pat
         for key in ("", *way)[:-1]:
             part = part[key]
         part[("", *way)[-1]] = junk
-        for use in (lambda: config.load(file).ssl_context(), lambda: config.remove(file, "a"),
-                    lambda: config.save(file, "b", ClientConfig("https://h"))):
+        for use in (lambda: kubeconfig.load(file).ssl_context(), lambda: kubeconfig.remove(file, "a"),
+                    lambda: kubeconfig.save(file, "b", ClientConfig("https://h"))):
             file.write_text(yaml.safe_dump(document[""]))
             with contextlib.suppress(ConfigError):
                 use()
@@ -129,8 +129,8 @@ def test_in_a_pod_the_service_account_says_it_all(tmp_path, monkeypatch):
     monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
     (tmp_path / "ca.crt").write_bytes(b"CA")
     (tmp_path / "namespace").write_text("web\n")
-    found = config.in_cluster(tmp_path)
+    found = kubeconfig.in_cluster(tmp_path)
     assert (found.server, found.namespace, found.token_file) == ("https://[fd00::1]:443", "web", tmp_path / "token")
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST")
     with pytest.raises(ConfigError, match="not in a pod"):
-        config.in_cluster(tmp_path)
+        kubeconfig.in_cluster(tmp_path)
