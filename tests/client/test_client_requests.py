@@ -4,12 +4,14 @@ import asyncio
 import os
 
 import pytest
+from msgspec import field
 from support.fake_server import client, event
 
 from timonier.api import errors
 from timonier.api.types import apps_v1, core_v1, meta_v1
 from timonier.client.client import lines
-from timonier.client.wire import Undecodable, decode, encode
+from timonier.client.custom import CustomObject
+from timonier.client.wire import Undecodable, decode, encode, kind_of
 from timonier.kit.clock import FakeClock
 from timonier.kit.http import ConnectionFailed, Disconnected
 
@@ -159,3 +161,66 @@ def test_what_does_not_fit_is_said_to_be_undecodable():
         decode(apps_v1.Deployment, b'{"spec":{"replicas":"three"}}')
     with pytest.raises(Undecodable):
         decode(apps_v1.Deployment, b"not json")
+
+
+def lasting(*changes):
+    """An answer to lists, of nothing at revision 5, and to watches, of these changes."""
+    def answer(asked):
+        if "watch" in asked.query:
+            return 200, [event(kind, {"metadata": {"name": "web", "resourceVersion": "6"}, "spec": spec})
+                         for kind, spec in changes]
+        return 200, {"items": [], "metadata": {"resourceVersion": "5"}}
+    return answer
+
+
+async def test_pages_are_fetched_as_they_are_asked_for():
+    def answer(asked):
+        more = {} if "continue" in asked.query else {"continue": "1"}
+        return 200, {"items": [], "metadata": {"resourceVersion": "9"} | more}
+    made, connections = client(answer)
+    pages = made.pages(core_v1.Pod, size=2)
+    await anext(pages)
+    assert [asked.query["limit"] for asked in connections.asked] == ["2"]
+    assert len([page async for page in pages]) == 1
+
+
+async def test_waiting_for_an_object_follows_it_from_what_it_is():
+    made, connections = client(lasting(("ADDED", {}), ("MODIFIED", {"nodeName": "n1"})))
+    pod = await made.wait_for(core_v1.Pod, "web", "default", until=lambda pod: bool(pod and pod.spec.nodeName))
+    assert pod.spec.nodeName == "n1"
+    assert [asked.query.get("resourceVersion") for asked in connections.asked] == [None, "5"]
+
+
+async def test_waiting_for_the_end_of_what_is_not_there_is_over_at_once():
+    made, _ = client(lasting())
+    assert await made.wait_for(core_v1.Pod, "web", "default", until=lambda pod: pod is None) is None
+
+
+async def test_waiting_for_what_does_not_come_ends_in_time():
+    async def never():
+        await asyncio.Event().wait()
+
+    made, _ = client(lambda asked: (200, [never]) if "watch" in asked.query else lasting()(asked))
+    with pytest.raises(TimeoutError):
+        await made.wait_for(core_v1.Pod, "web", "default", until=lambda pod: pod is not None, seconds=0.01)
+
+
+class Basket(CustomObject):
+    apiVersion, kind, plural = "example.com/v1", "Basket", "baskets"
+    spec: dict[str, int] = field(default_factory=dict)
+
+
+async def test_a_kind_of_one_s_own_is_asked_for_like_any_other():
+    made, connections = client(lambda asked: (200, {"metadata": {"name": "b"}, "spec": {"size": 3}, "more": 1}))
+    basket = await made.get(Basket, "b", "default")
+    assert (basket.spec, connections.asked[0].path) == (
+        {"size": 3}, "/apis/example.com/v1/namespaces/default/baskets/b")
+    assert encode(basket).startswith(b'{"kind":"Basket","apiVersion":"example.com/v1",')
+
+
+def test_a_kind_of_one_s_own_that_does_not_say_where_it_is_found_is_refused():
+    class Nameless(CustomObject):
+        apiVersion, kind = "example.com/v1", "Nameless"
+
+    with pytest.raises(TypeError, match="Nameless does not say its plural"):
+        kind_of(Nameless)

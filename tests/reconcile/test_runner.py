@@ -49,6 +49,10 @@ class FakeClient:
         self.objects[key_of(obj)] = obj
         return obj
 
+    async def apply(self, obj: Any, *, manager: str, force: bool) -> Any:
+        self._note(f"apply as {manager}{' by force' if force else ''}", obj.metadata.name)
+        return obj
+
     async def update(self, obj: Any, *, subresource: str = "") -> Any:
         self._note(f"update{subresource and '/'}{subresource}", obj.metadata.name)
         return obj
@@ -234,27 +238,33 @@ async def test_a_plan_holds_only_while_what_is_absent_stays_absent(server):
     from timonier.client.wire import kind_of
     reference = Reference(kind_of(core_v1.ConfigMap), "owner", "default", "")
     with pytest.raises(StillThere):
-        await execute(server, Plan(absent=[reference], create=[config_map("x")]))
+        await execute(server, Plan(absent=[reference], create=[config_map("x")]), "me")
     other = Reference(kind_of(core_v1.ConfigMap), "owner", "default", "another uid")
-    outcome = await execute(server, Plan(absent=[other], create=[config_map("x")]))
+    outcome = await execute(server, Plan(absent=[other], create=[config_map("x")]), "me")
     assert len(outcome.created) == 1
 
 
 async def test_creations_start_slowly(server):
     server.broken = [errors.Forbidden("quota")] * 100
-    outcome = await execute(server, Plan(create=[config_map(f"m{n}") for n in range(50)]))
+    outcome = await execute(server, Plan(create=[config_map(f"m{n}") for n in range(50)]), "me")
     assert (len(server.log), len(outcome.failed)) == (1, 1)
     server.broken = []
-    outcome = await execute(server, Plan(create=[config_map(f"m{n}") for n in range(50)]))
+    outcome = await execute(server, Plan(create=[config_map(f"m{n}") for n in range(50)]), "me")
     assert len(outcome.created) == 50
 
 
 async def test_a_status_follows_only_where_all_before_succeeded(server):
     server.broken = [errors.Conflict("x")]
     a = config_map("a")
-    await execute(server, Plan(update=[a], status=a, events=[Note(a, "R", "m")]))
+    await execute(server, Plan(update=[a], status=a, events=[Note(a, "R", "m")]), "me")
     assert server.log == ["update a"]
 
 
 def test_an_object_is_about_itself():
     assert [*itself(config_map("a"), None)] == ["default/a"]
+
+
+async def test_what_is_applied_is_owned_by_the_controller_and_goes_before_deletions(server):
+    outcome = await execute(server, Plan(apply=[config_map("a")]), "me")
+    assert server.log == ["apply as me by force a"]
+    assert len(outcome.updated) == 1

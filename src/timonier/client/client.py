@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote, urlencode
@@ -77,17 +78,28 @@ class Client:
     async def list(self, cls: type[T], namespace: str = "", *, labels: str = "", fields: str = "",
                    kind: kinds.Kind | None = None, resourceVersion: str = "") -> Listed[T]:
         """Every object of a kind, in one namespace or all, fetched page by page from one snapshot."""
-        path = (kind or kind_of(cls)).path(namespace)
-        query = {"labelSelector": labels, "fieldSelector": fields, "limit": str(PAGE),
-                 "resourceVersion": resourceVersion}
-        accept = PARTIAL_LIST if cls is Partial else JSON
         listed: Listed[T] = Listed()
-        while True:
-            page = decode(Listed[cls], await self.raw("GET", path, query, accept=accept))  # type: ignore[valid-type]
+        async for page in self.pages(cls, namespace, labels=labels, fields=fields, kind=kind,
+                                     resourceVersion=resourceVersion):
             listed.items += page.items
             listed.metadata = page.metadata
+        return listed
+
+    async def pages(self, cls: type[T], namespace: str = "", *, labels: str = "", fields: str = "", size: int = PAGE,
+                    kind: kinds.Kind | None = None, resourceVersion: str = "") -> AsyncIterator[Listed[T]]:
+        """The same list in pieces of at most `size` objects, each fetched when it is asked for.
+
+        Raises Expired where so much time passes between two pieces that the server has forgotten the first's revision.
+        """
+        path = (kind or kind_of(cls)).path(namespace)
+        query = {"labelSelector": labels, "fieldSelector": fields, "limit": str(size),
+                 "resourceVersion": resourceVersion}
+        accept = PARTIAL_LIST if cls is Partial else JSON
+        while True:
+            page = decode(Listed[cls], await self.raw("GET", path, query, accept=accept))  # type: ignore[valid-type]
+            yield page
             if not page.metadata.continue_:
-                return listed
+                return
             query |= {"continue": page.metadata.continue_, "resourceVersion": ""}
 
     async def create(self, obj: T) -> T:
@@ -113,7 +125,12 @@ class Client:
         return self._typed(cls, await self.raw("PATCH", path, body=body, content_type=kind_of_patch, accept=accept))
 
     async def apply(self, obj: T, *, manager: str, force: bool = False, subresource: str = "") -> T:
-        """Server-side apply of the fields that are set."""
+        """Have the fields that are set as they are here, and give up those of an earlier apply that are not.
+
+        `manager` is the name under which the server remembers them. Raises Conflict where another manager wants one of
+        them otherwise, unless `force` takes it over. The object carries neither managedFields nor a resourceVersion
+        that it does not mean.
+        """
         cls = type(obj)
         path = kind_of(cls).path(obj.metadata.namespace, obj.metadata.name, subresource)
         query = {"fieldManager": manager, "force": "true" if force else ""}
@@ -173,6 +190,28 @@ class Client:
                 raise error_of(stream.status, stream.headers, await stream.read())
             async for line in lines(stream):
                 yield watched(cls, line)
+
+    async def wait_for(self, cls: type[T], name: str, namespace: str = "", *, until: Callable[[T | None], bool],
+                       seconds: float = 60.0) -> T | None:
+        """An object (None where there is none) once it is as it should be. Raises TimeoutError.
+
+        `until` sees the object as it is now and after each change: `until=lambda obj: obj is None` waits for its end.
+        """
+        fields = f"metadata.name={name}"
+        async with asyncio.timeout(seconds):
+            while True:
+                found = await self.list(cls, namespace, fields=fields)
+                obj = found.items[0] if found.items else None
+                if until(obj):
+                    return obj
+                try:
+                    events = self.watch(cls, namespace, fields=fields, resourceVersion=found.metadata.resourceVersion)
+                    async for event in events:
+                        obj = None if event.type == "DELETED" else event.object
+                        if event.type != "BOOKMARK" and until(obj):
+                            return obj
+                except (errors.Expired, errors.Gone):
+                    continue
 
     async def raw(self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | None = None, *,
                   content_type: str = JSON, accept: str = JSON, attempts: int = ATTEMPTS) -> bytes:

@@ -14,6 +14,7 @@ import msgspec
 
 from timonier.api import errors, kinds
 from timonier.api.types import meta_v1
+from timonier.client import custom
 
 
 class Object(Protocol):
@@ -56,7 +57,9 @@ class Undecodable(errors.ApiError):
 
 
 def kind_of(cls: type[Object]) -> kinds.Kind:
-    """The table's row of a generated type."""
+    """The row of a generated type in the table of kinds, or that of a custom one."""
+    if issubclass(cls, custom.CustomObject):
+        return custom.row(cls)
     row = kinds.find(cls.apiVersion, cls.kind)
     if row is None:
         raise TypeError(f"{cls.__name__} is not a kind that is served")

@@ -35,8 +35,11 @@ class NoAnswer(errors.ApiError):
     code, reason = 503, "ServiceUnavailable"
 
 
-async def execute(client: Client, plan: Plan) -> Outcome:
-    """Carry out the writes of a plan up to the first that fails; `then` is not followed. Raises StillThere."""
+async def execute(client: Client, plan: Plan, manager: str) -> Outcome:
+    """Carry out the writes of a plan up to the first that fails; `then` is not followed. Raises StillThere.
+
+    `manager` owns what is applied.
+    """
     for reference in plan.absent:
         await confirm_absent(client, reference)
     outcome = Outcome()
@@ -44,6 +47,7 @@ async def execute(client: Client, plan: Plan) -> Outcome:
     steps: list[tuple[Sequence[Any], Callable[[Any], Awaitable[None]]]] = [
         (plan.update, lambda obj: update(client, obj, outcome)),
         (plan.patch, lambda each: patch(client, each, outcome)),
+        (plan.apply, lambda obj: apply(client, obj, manager, outcome)),
         (plan.delete, lambda each: delete(client, each, outcome)),
         ([plan.finalize] if plan.finalize else [], lambda obj: update(client, obj, outcome, "finalize")),
         ([plan.status] if plan.status else [], lambda obj: update(client, obj, outcome, "status")),
@@ -83,6 +87,10 @@ async def patch(client: Client, each: Patch, outcome: Outcome) -> None:
     outcome.updated.append(await client.patch(
         each.cls, each.name, each.namespace, each.patch, subresource=each.subresource, kind_of_patch=each.media_type,
         kind=each.kind))
+
+
+async def apply(client: Client, obj: Object, manager: str, outcome: Outcome) -> None:
+    outcome.updated.append(await client.apply(obj, manager=manager, force=True))
 
 
 async def delete(client: Client, each: Delete, outcome: Outcome) -> None:

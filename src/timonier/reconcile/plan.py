@@ -96,6 +96,8 @@ class Plan:
     update: Sequence[Object] = ()
     """Replaced whole; the resourceVersion that they carry must still be current."""
     patch: Sequence[Patch] = ()
+    apply: Sequence[Object] = ()
+    """Server-side apply under the controller's name: what is set here is had so, whoever else wants it otherwise."""
     delete: Sequence[Delete] = ()
     then: Callable[[Outcome], Plan] | None = None
     status: Object | None = None
@@ -107,4 +109,5 @@ class Plan:
     """Plan this key anew after so many seconds, whatever happens."""
 
     def __bool__(self) -> bool:
-        return bool(self.create or self.update or self.patch or self.delete or self.status or self.finalize)
+        return bool(self.create or self.update or self.patch or self.apply or self.delete or self.status
+                    or self.finalize)

@@ -138,7 +138,7 @@ class Running:
             problems: list[Exception] = []
             following: Plan | None = plan
             while following is not None:
-                outcome = await execute(self._client, following)
+                outcome = await execute(self._client, following, self.controller.name)
                 self._expectations.expect(key, outcome)
                 problems += (error for error in outcome.errors if not harmless(error))
                 for note in following.events:
