@@ -10,9 +10,9 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from support.api_server import running
 
 from timonier.api.kinds import KINDS
-from timonier.apiserver.metrics import Metrics
 from timonier.kit.clock import FakeClock
 from timonier.main import ROLES, VERBS
 from timonier.node.cri.contract import SandboxConfig
@@ -67,7 +67,7 @@ def test_every_flag_and_every_argument_says_what_it_means() -> None:
         assert re.findall(r"^.*\|\s*\|$", (REFERENCE / page).read_text(), re.MULTILINE) == []
 
 
-async def exposed() -> set[str]:
+async def exposed(folder: Path) -> set[str]:
     """Every metric that a process exposes or counts."""
     runtime = SimulatedRuntime(FakeClock(), "10.244.0.0/24")
     await runtime.run_sandbox(SandboxConfig(name="web", uid="u1", namespace="default"))
@@ -75,12 +75,14 @@ async def exposed() -> set[str]:
     host = SimpleNamespace(runtime=runtime, node_name="n1", metrics=lambda: counted, clock=FakeClock())
     scheduling = "\n".join(scheduler_metrics.render(scheduler_metrics.Attempts("default"), SchedulingQueue()))
     kubelet = [await kubelet_metrics.text(host), await stats.resource_metrics(host)]  # type: ignore[arg-type]
-    texts = [scheduling.encode(), Metrics().text(), *kubelet]
+    async with running(folder) as cluster:
+        server = cluster.server.metrics.text()
+    texts = [scheduling.encode(), server, *kubelet]
     return {row[0] for row in ROWS} | {name for text in texts for name in re.findall(r"# TYPE (\S+)", text.decode())}
 
 
-async def test_the_page_of_metrics_has_those_that_are_exposed_and_no_others() -> None:
-    assert names_on("metrics.md") == await exposed()
+async def test_the_page_of_metrics_has_those_that_are_exposed_and_no_others(tmp_path: Path) -> None:
+    assert names_on("metrics.md") == await exposed(tmp_path)
 
 
 def test_the_page_of_the_api_has_every_kind_with_its_subresources() -> None:

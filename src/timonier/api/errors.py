@@ -27,6 +27,8 @@ class ApiError(Exception):
 
     code = 500
     reason = "InternalError"
+    plain = False
+    """Whether the message alone is answered, as text, since kube-apiserver has no Status for it."""
 
     def __init__(self, message: str, *, group: str = "", resource: str = "", name: str = "", uid: str = "",
                  causes: Sequence[Cause] = (), retry_after: int = 0) -> None:

@@ -39,12 +39,13 @@ def encoded(status: int, value: Object, form: Accepted = PLAIN) -> Answer:
 
 
 def failure(error: ApiError, request: Request | None = None) -> Answer:
-    """A Status. Where the client accepts nothing that there is, JSON."""
+    """A Status, or text for errors that have none. Where the client accepts nothing that there is, JSON."""
     try:
         form = accepted(request.headers.get("accept", "") if request else "")
     except NotAcceptable:
         form = PLAIN
-    answer = encoded(error.code, error.status(), Accepted(form.media_type))
+    answer = plain(error.code, error.message) if error.plain else \
+        encoded(error.code, error.status(), Accepted(form.media_type))
     if error.retry_after:
         answer.headers.append(("retry-after", str(error.retry_after)))
     return answer

@@ -18,14 +18,15 @@ from timonier.api.errors import (
     InternalError,
     RequestEntityTooLarge,
     ServiceUnavailable,
-    TooManyRequests,
 )
 from timonier.apiserver import health, routes
 from timonier.apiserver.access import Access
-from timonier.apiserver.answers import failure, plain
+from timonier.apiserver.answers import failure
 from timonier.apiserver.auth.impersonate import impersonate
 from timonier.apiserver.discovery import Discovery
 from timonier.apiserver.documents import Answer
+from timonier.apiserver.fairness.families import families as fairness_families
+from timonier.apiserver.fairness.gate import Gate
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.metrics import Metrics
 from timonier.apiserver.registry import Registry
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 Message = MutableMapping[str, Any]
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 STREAMS = frozenset({"exec", "attach", "portforward", "log", "proxy"})
-"""Subresources that may last; they count neither as in flight nor as answered in so many seconds."""
+"""Subresources that may last; they take no seats, and count neither as in flight nor as answered in so many seconds."""
 HEALTH = ("/healthz", "/livez", "/readyz")
 START_SECONDS = 10.0
 """How long a request that comes while the server starts waits."""
@@ -58,6 +59,9 @@ class ApiServer:
         self.clock = clock or SystemClock()
         self.feed: Feed = registry.feed
         self.metrics = Metrics(self.feed.count)
+        self.gate = Gate(registry, self.clock,
+                         settings.max_requests_inflight + settings.max_mutating_requests_inflight)
+        self.metrics.sources.append(lambda: fairness_families(self.gate))
         self.discovery = Discovery(server_address=f"{settings.advertise_address}:{settings.secure_port}")
         self.bootstrapped = asyncio.Event()
         self.closing = False
@@ -89,21 +93,20 @@ class ApiServer:
                      receive: Callable[[], Awaitable[Message]]) -> Answer | None:
         """What to send; None where a stream has already been sent. Never raises but for cancellation."""
         try:
-            self.refuse_overload(request)
             if not request.path.startswith(HEALTH):
                 await self.started()
             if request.info.is_resource:
                 # Rights, tokens and admission are judged by the cache: let it know all that was written before.
                 await self.feed.current()
             await self.identify(request, scope)
+            if request.subresource not in STREAMS:
+                request.seat = await self.gate.enter(request)
             await self.authoriser.demand(request.attributes())
             if request.method in WITH_BODY:
                 request.body = await self.body(request, receive)
             if request.info.is_resource:
                 return await routes.dispatch(self, request)
             return await health.serve(self, request)
-        except routes.NoRoute as error:
-            return plain(404, error.message)
         except ApiError as error:
             return failure(error, request)
         except Exception:
@@ -111,11 +114,8 @@ class ApiServer:
                                                    "audit_id": request.audit_id})
             return failure(InternalError("Internal error occurred: the server has logged what went wrong under audit "
                                          f"id {request.audit_id}"), request)
-
-    def refuse_overload(self, request: Request) -> None:
-        if sum(self.metrics.in_flight.values()) > self.settings.max_requests_inflight \
-                and not request.path.startswith(HEALTH):
-            raise TooManyRequests("too many requests, please try again later", retry_after=1)
+        finally:
+            request.begun()
 
     async def started(self) -> None:
         """Return once the roles are there by which rights are judged: who is early waits, rather than being refused."""
@@ -197,6 +197,7 @@ def parse_query(text: str) -> dict[str, list[str]]:
 
 def headers_of(answer: Answer, request: Request) -> list[tuple[bytes, bytes]]:
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers]
+    headers += request.marks
     headers.append((b"audit-id", request.audit_id.encode("latin-1")))
     if "cache-control" not in dict(answer.headers):
         headers.append((b"cache-control", b"no-cache, private"))

@@ -95,7 +95,10 @@ Subscriber = Callable[[Delta | None], None]
 
 
 class Cache:
-    """All objects of one storage prefix. `oldest` is the revision after which every change is in the ring."""
+    """All objects of one storage prefix, `size` bytes together.
+
+    `oldest` is the revision after which every change is in the ring.
+    """
 
     def __init__(self, prefix: str, history: int) -> None:
         self.prefix = prefix
@@ -103,7 +106,7 @@ class Cache:
         self.keys: list[str] = []
         self.ring: deque[Delta] = deque(maxlen=history)
         self.oldest: Revision = 0
-        self.version = 0
+        self.version = self.size = 0
         self._subscribers: set[Subscriber] = set()
         self._triggered: dict[str, dict[str, set[Subscriber]]] = {field: {} for field in TRIGGERS}
 
@@ -111,6 +114,7 @@ class Cache:
         """Begin anew with the state as of a revision; whoever subscribed has to do so again."""
         self.items = {item.key: item for item in items}
         self.keys = sorted(self.items)
+        self.size = sum(len(item.value) for item in self.items.values())
         self.ring.clear()
         self.oldest = revision
         self.version += 1
@@ -134,11 +138,14 @@ class Cache:
             if before is None:
                 insort(self.keys, event.key)
             self.items[event.key] = after
+            self.size += len(after.value)
         else:
             after = None
             if before is not None:
                 del self.items[event.key]
                 del self.keys[bisect_left(self.keys, event.key)]
+        if before is not None:
+            self.size -= len(before.value)
         self.version += 1
         change = Delta(before, after, event.revision)
         if len(self.ring) == self.ring.maxlen:

@@ -6,12 +6,12 @@ is imported when somebody asks for /metrics.
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from timonier.apiserver.meters import Histogram, Labels, counter, gauge, histogram
 from timonier.apiserver.request import Request
 
 if TYPE_CHECKING:
@@ -26,18 +26,17 @@ VERBS = {"create": "POST", "update": "PUT", "patch": "PATCH", "delete": "DELETE"
 LABELS_LIMIT = 10_000
 """Different label values that are told apart; beyond that, requests count as `other`, so that nobody fills memory."""
 
-Labels = tuple[str, ...]
-
-
 class Metrics:
     """Counters of one server."""
 
     def __init__(self, objects: Callable[[], Iterable[tuple[str, int]]] = lambda: ()) -> None:
         self.requests: dict[Labels, int] = defaultdict(int)
-        self.durations: dict[Labels, list[float]] = {}
+        self.durations: dict[Labels, Histogram] = {}
         self.streams: dict[Labels, int] = defaultdict(int)
         self.in_flight = {"readOnly": 0, "mutating": 0}
         self.objects = objects
+        self.sources: list[Callable[[], Iterable[Metric]]] = []
+        """What other parts of the server have counted."""
 
     def observe(self, request: Request, code: int, seconds: float) -> None:
         """Count an answered request."""
@@ -47,11 +46,8 @@ class Metrics:
         self.requests[*labels, str(code)] += 1
         found = self.durations.get(labels)
         if found is None:
-            # One place for each bucket, then the rest, the count and the sum.
-            found = self.durations[labels] = [0.0] * (len(BUCKETS) + 3)
-        found[bisect_left(BUCKETS, seconds)] += 1
-        found[-2] += 1
-        found[-1] += seconds
+            found = self.durations[labels] = Histogram(BUCKETS)
+        found.observe(seconds)
 
     @contextmanager
     def long_running(self, request: Request) -> Iterator[None]:
@@ -77,34 +73,17 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         """The families, as prometheus-client wants them."""
-        from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
-
-        requests = CounterMetricFamily("apiserver_request_total", "Requests answered.", labels=REQUEST_LABELS)
-        for labels, count in self.requests.items():
-            requests.add_metric(labels, count)
-        durations = HistogramMetricFamily("apiserver_request_duration_seconds", "Time to answer, in seconds.",
-                                          labels=DURATION_LABELS)
-        for labels, found in self.durations.items():
-            durations.add_metric(labels, list(cumulative(found)), found[-1])
-        streams = GaugeMetricFamily("apiserver_longrunning_requests", "Streams that are open.",
-                                    labels=LONG_RUNNING_LABELS)
-        for labels, count in self.streams.items():
-            streams.add_metric(labels, count)
-        flight = GaugeMetricFamily("apiserver_current_inflight_requests", "Requests being answered.",
-                                   labels=("request_kind",))
-        for name, count in self.in_flight.items():
-            flight.add_metric((name,), count)
-        objects = GaugeMetricFamily("apiserver_storage_objects", "Objects stored.", labels=("resource",))
-        for resource, count in self.objects():
-            objects.add_metric((resource,), count)
-        yield from (requests, durations, streams, flight, objects)
-
-
-def cumulative(found: list[float]) -> Iterator[tuple[str, float]]:
-    total = 0.0
-    for bound, count in zip((*BUCKETS, float("inf")), found, strict=False):
-        total += count
-        yield ("+Inf" if bound == float("inf") else repr(float(bound))), total
+        yield counter("apiserver_request_total", "Requests answered.", REQUEST_LABELS, self.requests.items())
+        yield histogram("apiserver_request_duration_seconds", "Time to answer, in seconds.", DURATION_LABELS,
+                        self.durations.items())
+        yield gauge("apiserver_longrunning_requests", "Streams that are open.", LONG_RUNNING_LABELS,
+                    self.streams.items())
+        yield gauge("apiserver_current_inflight_requests", "Requests being answered.", ("request_kind",),
+                    (((name,), count) for name, count in self.in_flight.items()))
+        yield gauge("apiserver_storage_objects", "Objects stored.", ("resource",),
+                    (((resource,), count) for resource, count in self.objects()))
+        for source in self.sources:
+            yield from source()
 
 
 def labels_of(request: Request) -> Labels:

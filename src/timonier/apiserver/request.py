@@ -59,6 +59,12 @@ class Warner(Protocol):
     def __call__(self, text: str) -> None: ...
 
 
+class Seat(Protocol):
+    """What a request has while it is let in; see `apiserver.fairness`."""
+
+    def leave(self) -> None: ...
+
+
 def unheard(text: str) -> None:
     """The warner of requests that nobody reads the headers of."""
 
@@ -140,6 +146,9 @@ class Request:
     warnings: list[str] = field(default_factory=list)
     audit_annotations: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Notes for the audit log by key: each the value, and the level of auditing from which on it is kept."""
+    marks: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers of the answer, whatever it is, that tell how the request was treated."""
+    seat: Seat | None = None
     take_over: Callable[[], Any] | None = None
     """Hands out the connection (`kit.serve.Taken`) to a stream that outlives request and response."""
 
@@ -168,6 +177,11 @@ class Request:
         """A boolean query parameter, read as Kubernetes does: present and neither `0` nor `false` is true."""
         values = self.query.get(name)
         return bool(values) and values[0].lower() not in ("0", "false") if values else False
+
+    def begun(self) -> None:
+        """Let others have the request's seats: what there was to do for it at once is done."""
+        if self.seat is not None:
+            self.seat.leave()
 
     def warn(self, text: str) -> None:
         """Have a `Warning` header in the answer, once."""

@@ -35,7 +35,9 @@ NO_ROUTE = "404 page not found\n"
 
 
 class NoRoute(NotFound):
-    """A path that leads nowhere; answered as Go's router does, in plain text."""
+    """A path that leads nowhere; answered as Go's router does."""
+
+    plain = True
 
 
 async def dispatch(server: ApiServer, request: Request) -> Answer | None:

@@ -19,6 +19,7 @@ from timonier.apiserver.app import ApiServer
 from timonier.apiserver.auth.bootstrap import bootstrap as bootstrap_policy
 from timonier.apiserver.bootstrap import bootstrap, keep_published
 from timonier.apiserver.encryption import EncryptedStore, check_readable, read_key
+from timonier.apiserver.fairness.keep import keep_forever
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.maintenance import (
     aggregate_forever,
@@ -66,6 +67,8 @@ async def run(settings: ApiServerSettings) -> None:
             group.create_task(expire_events_forever(registry, settings.event_ttl), name="expire-events")
             group.create_task(repair_claims_forever(registry, addresses, ports, REPAIR_SECONDS), name="repair-claims")
             group.create_task(aggregate_forever(registry), name="aggregate-roles")
+            group.create_task(keep_forever(registry), name="flow-control-objects")
+            group.create_task(server.gate.balance_forever(), name="flow-control")
             group.create_task(keep_published(registry, settings, PUBLISH_SECONDS), name="publish")
             process.freeze()
             log.info("api server ready", extra={"port": settings.secure_port, "revision": feed.revision})

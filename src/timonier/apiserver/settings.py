@@ -56,8 +56,11 @@ class ApiServerSettings:
     """Between two compactions of the store; each forgets history older than one interval."""
     event_ttl: float = 3600.0
     """Seconds for which an event is kept after it last happened."""
-    max_requests_inflight: int = 600
-    """Requests that are answered at a time; beyond that, clients are told to come back. Streams do not count."""
+    max_requests_inflight: int = 400
+    """Requests that are answered at a time, together with --max-mutating-requests-inflight: the seats that priority
+    and fairness divides. Streams do not count."""
+    max_mutating_requests_inflight: int = 200
+    """Further requests that are answered at a time; see --max-requests-inflight."""
     max_request_bytes: int = 3 * 1024 * 1024
     """Largest request body."""
     log_level: str = "info"

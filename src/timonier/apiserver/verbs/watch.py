@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 INITIAL_END = "k8s.io/initial-events-end"
-HEAD = (b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncache-control: no-cache, private\r\naudit-id: %b\r\n"
+HEAD = (b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncache-control: no-cache, private\r\naudit-id: %b\r\n%b"
         b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n")
 LAST_CHUNK = b"0\r\n\r\n"
 
@@ -55,13 +55,14 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> None:
     assert request.take_over is not None
     taken: Taken = request.take_over()
     content_type = form.content_type + (";stream=watch" if form.form else "")
-    taken.write(HEAD % (content_type.encode(), request.audit_id.encode()))
+    marks = b"".join(b"%b: %b\r\n" % mark for mark in request.marks)
+    taken.write(HEAD % (content_type.encode(), request.audit_id.encode(), marks))
     watcher = Watcher(taken, options.selection, frame, server.settings.watch_buffer)
     with server.metrics.long_running(request):
-        await follow(server, kind, options, watcher)
+        await follow(server, request, kind, options, watcher)
 
 
-async def follow(server: ApiServer, kind: Kind, options: ListOptions, watcher: Watcher) -> None:
+async def follow(server: ApiServer, request: Request, kind: Kind, options: ListOptions, watcher: Watcher) -> None:
     """Begin where the options say, then keep the connection until something ends it."""
     cache = server.feed.cache(kind)
     try:
@@ -69,6 +70,7 @@ async def follow(server: ApiServer, kind: Kind, options: ListOptions, watcher: W
     except ApiError as error:
         watcher.fail(error)
         return
+    request.begun()
     unsubscribe = cache.subscribe(watcher.take, trigger_of(options.selection))
     try:
         await wait(server, kind, options, watcher)
