@@ -16,6 +16,7 @@ from timonier.apiserver.access import access
 from timonier.apiserver.app import ApiServer
 from timonier.apiserver.bootstrap import bootstrap
 from timonier.apiserver.feed import Feed
+from timonier.apiserver.hooks import hooks_of
 from timonier.apiserver.request import MASTERS_GROUP, Request, User
 from timonier.apiserver.server import make_registry
 from timonier.apiserver.settings import ApiServerSettings
@@ -160,6 +161,7 @@ class Cluster:
         for watch in self.watches:
             watch.cancel()
         await asyncio.gather(*self.watches, return_exceptions=True)
+        await hooks_of(self.server).close()
 
 
 def settings_for(folder: Path) -> ApiServerSettings:
@@ -176,7 +178,7 @@ async def running(folder: Path, store: Store | None = None, **changes: Any) -> A
     registry, _, _ = make_registry(settings, feed, clock)
     doors = access(settings, registry, clock, Authorities())
     server = ApiServer(settings, registry, replace(doors, authenticator=Everybody()), clock)
-    registry.admission = admission.chain(registry, server.authoriser)
+    registry.admission = admission.chain(server)
     feeding = asyncio.ensure_future(feed.run())
     await feed.ready.wait()
     await bootstrap(registry, settings)

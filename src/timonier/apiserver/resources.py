@@ -22,6 +22,7 @@ class Resources:
         self._by_path = dict(BY_PATH)
         self._stored = dict(BY_ID)
         self._owned: dict[str, tuple[Kind, ...]] = {}
+        self._views = by_prefix(KINDS)
 
     def __iter__(self) -> Iterator[Kind]:
         """The kinds that are served: the built-in ones in the order of their table, then the others by owner."""
@@ -46,6 +47,10 @@ class Resources:
         """The row of the version in which a kind is stored, which need not be served itself."""
         return self._stored[f"{kind.storage}/{kind.kind}"]
 
+    def views(self, kind: Kind) -> tuple[Kind, ...]:
+        """The other kinds by which the objects of a kind are served: other versions, cohabiting groups."""
+        return tuple(other for other in self._views.get(kind.prefix, ()) if other.id != kind.id)
+
     def put(self, owner: str, kinds: Iterable[Kind]) -> None:
         """Serve the kinds of an owner instead of those that it had. Rows with `served=False` are for storage alone."""
         rows = tuple(kind for kind in kinds if (kind.group, kind.version, kind.plural) not in BY_PATH)
@@ -62,4 +67,13 @@ class Resources:
         others = [kind for owner in sorted(self._owned) for kind in self._owned[owner]]
         self._by_path = BY_PATH | {(kind.group, kind.version, kind.plural): kind for kind in others if kind.served}
         self._stored = {kind.id: kind for kind in others} | BY_ID
+        self._views = by_prefix(self)
         self.changes += 1
+
+
+def by_prefix(kinds: Iterable[Kind]) -> dict[str, list[Kind]]:
+    """Kinds by where their objects lie in the store."""
+    found: dict[str, list[Kind]] = {}
+    for kind in kinds:
+        found.setdefault(kind.prefix, []).append(kind)
+    return found

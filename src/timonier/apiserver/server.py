@@ -56,7 +56,7 @@ async def run(settings: ApiServerSettings) -> None:
         feed = Feed(store, settings.watch_history)
         registry, addresses, ports = make_registry(settings, feed, clock)
         server = ApiServer(settings, registry, access(settings, registry, clock, authorities), clock)
-        registry.admission = admission.chain(registry, server.authoriser)
+        registry.admission = admission.chain(server)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed.run(), name="feed")
             group.create_task(serve(server.app, sockets, ssl), name="serve")

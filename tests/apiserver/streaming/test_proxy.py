@@ -13,6 +13,7 @@ from support.front import Front, api_server, kubelet, node, pod_of
 from support.kubelet_api import FakeRuntime, pod
 from support.streams import switch
 
+from timonier.apiserver import endpoints
 from timonier.apiserver.subresources import proxy
 from timonier.cluster.certificates import Authority, Identity
 from timonier.kit.http import Connections, Response
@@ -64,7 +65,8 @@ async def application(ssl: Any = None) -> AsyncIterator[int]:
 @pytest.fixture(autouse=True)
 def loopback_is_the_pod_network(monkeypatch):
     monkeypatch.setattr(hop, "target", lambda address, port: (address, int(port)))
-    monkeypatch.setattr(proxy, "refuse_address", lambda address: None)
+    for module in (proxy, endpoints):
+        monkeypatch.setattr(module, "refuse_address", lambda address: None)
 
 
 @asynccontextmanager
@@ -75,13 +77,13 @@ async def world(authority: Authority, port: int, *, ready: bool = True) -> Async
     obj["spec"]["containers"][0]["ports"] = [{"containerPort": port}]
     service = {"kind": "Service", "apiVersion": "v1", "metadata": {"name": "web", "namespace": "default", "uid": "s"},
                "spec": {"ports": [{"name": "http", "port": 80}, {"name": "other", "port": 81}]}}
-    endpoints = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
+    slice_ = {"kind": "EndpointSlice", "apiVersion": "discovery.k8s.io/v1", "addressType": "IPv4",
                  "metadata": {"name": "web-1", "namespace": "default", "uid": "e",
                               "labels": {"kubernetes.io/service-name": "web"}},
                  "ports": [{"name": "http", "port": port}],
                  "endpoints": [{"addresses": ["127.0.0.1"], "nodeName": "n1", "conditions": {"ready": ready}}]}
     async with kubelet(authority, Host("n1", FakeRuntime(), lambda: [pod()])) as kubelet_port, \
-            api_server(authority, node(kubelet_port), obj, service, endpoints) as front:  # type: ignore[arg-type]
+            api_server(authority, node(kubelet_port), obj, service, slice_) as front:  # type: ignore[arg-type]
         yield front
 
 

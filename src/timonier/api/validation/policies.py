@@ -72,6 +72,8 @@ def webhooks(obj: Obj, causes: Causes) -> None:
         for field in ("namespaceSelector", "objectSelector"):
             label_selector(hook.get(field, {}), f"{path}.{field}", causes)
         client_config(hook.get("clientConfig", {}), f"{path}.clientConfig", causes)
+        if hook.get("matchConditions"):
+            causes.forbidden(f"{path}.matchConditions", "match conditions are not supported by this server yet")
 
 
 def webhook_rule(rule: Obj, path: str, causes: Causes) -> None:

@@ -7,7 +7,9 @@ StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement, and the plug
 
 from __future__ import annotations
 
-from timonier.apiserver.admission.contract import Registry
+from typing import TYPE_CHECKING
+
+from timonier.api.kinds import Kind
 from timonier.apiserver.admission.escalation import EscalationCheck
 from timonier.apiserver.admission.limit_ranger import LimitRanger
 from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
@@ -17,11 +19,27 @@ from timonier.apiserver.admission.priority import Priority
 from timonier.apiserver.admission.runtime_class import RuntimeClass
 from timonier.apiserver.admission.service_account import ServiceAccount
 from timonier.apiserver.admission.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
-from timonier.apiserver.auth.authorise import Authoriser
+from timonier.apiserver.admission.webhooks.calling import Webhooks
+from timonier.apiserver.admission.webhooks.configured import MUTATING, VALIDATING, Configured
+from timonier.apiserver.admission.webhooks.counts import Counts
+from timonier.apiserver.admission.webhooks.mutating import MutatingWebhooks
+from timonier.apiserver.admission.webhooks.validating import ValidatingWebhooks
+from timonier.apiserver.hooks import hooks_of
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
 
 
-def chain(registry: Registry, authoriser: Authoriser) -> Chain:
+def chain(server: ApiServer) -> Chain:
     """Every plugin, in the order in which requests pass them."""
+    registry, hooks = server.registry, hooks_of(server)
+    counts = Counts()
+    server.metrics.sources.append(counts.families)
+
+    def webhooks(kind: Kind) -> Webhooks:
+        return Webhooks(registry, Configured(registry, kind), hooks, registry.resources, server.clock, counts)
+
     return Chain((NamespaceLifecycle(registry), LimitRanger(registry), ServiceAccount(registry),
                   NodeRestriction(registry), TaintNodesByCondition(), Priority(registry), DefaultTolerationSeconds(),
-                  RuntimeClass(registry), EscalationCheck(authoriser)))
+                  RuntimeClass(registry), MutatingWebhooks(webhooks(MUTATING)),
+                  ValidatingWebhooks(webhooks(VALIDATING)), EscalationCheck(server.authoriser)))

@@ -7,8 +7,6 @@ rewritten; redirects are.
 
 from __future__ import annotations
 
-import ipaddress
-import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from timonier.api.errors import BadRequest, Forbidden, ServiceUnavailable
-from timonier.api.kinds import BY_ID
 from timonier.apiserver.documents import Answer
+from timonier.apiserver.endpoints import SERVICE, endpoint, refuse_address
 from timonier.apiserver.kubelets import base_url, bracketed, kubelets_of, node_address, reason_of
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.subresources.connect import NODE, POD, admit, node_of, options_of, wants_upgrade
@@ -29,8 +27,6 @@ from timonier.kit.streaming.switching import switching
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
-SERVICE, SLICE = BY_ID["v1/Service"], BY_ID["discovery.k8s.io/v1/EndpointSlice"]
-SERVICE_LABEL = "kubernetes.io/service-name"
 OPTIONS = {"pods": "PodProxyOptions", "services": "ServiceProxyOptions", "nodes": "NodeProxyOptions"}
 SCHEMES = ("", "http", "https")
 HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -112,17 +108,8 @@ async def pod(server: ApiServer, request: Request, path: str) -> Target:
 async def service(server: ApiServer, request: Request, path: str) -> Target:
     scheme, name, port = split_name("service", request.name)
     found = await server.registry.get(SERVICE, request.namespace, name)
-    wanted = service_port(found, port)
-    endpoints = list(ready_endpoints(server, request.namespace, name, wanted.get("name") or ""))
-    if not endpoints:
-        raise ServiceUnavailable(f'no endpoints available for service "{name}"')
-    address, number, node_name = random.choice(endpoints)
-    refuse_address(address)
-    nodes = [server.registry.peek(NODE, "", node_name)] if node_name else server.registry.peek_all(NODE)
-    via = next((each for each in nodes if each is not None), None)
-    if via is None:
-        raise ServiceUnavailable(f'no node leads to the endpoints of service "{name}"')
-    return through(server, via, scheme, address, str(number))
+    behind = endpoint(server.registry, found, port)
+    return through(server, behind.via, scheme, behind.address, str(behind.port))
 
 
 async def node(server: ApiServer, request: Request, path: str) -> Target:
@@ -143,40 +130,6 @@ def through(server: ApiServer, via: Object, scheme: str, address: str, port: str
     suffix = f":{port_number(port)}" if port else ""
     return Target(f"{scheme or 'http'}://{bracketed(address)}{suffix}",
                   Connections(unverified(), timeout=ANSWER_SECONDS, dial=dial))
-
-
-def service_port(found: Object, asked: str) -> Object:
-    """The port of a service that a name or number means; its only one where none is asked for."""
-    name, ports = found["metadata"]["name"], found["spec"].get("ports") or []
-    if not asked and len(ports) == 1:
-        return dict(ports[0])
-    for each in ports:
-        if asked in (each.get("name") or "", str(each["port"])):
-            return dict(each)
-    raise ServiceUnavailable(f'no service port "{asked}" found for service "{name}"')
-
-
-def ready_endpoints(server: ApiServer, namespace: str, service: str, port: str) -> Iterator[tuple[str, int, str]]:
-    """(address, port, node) of every ready endpoint, by the service's slices."""
-    for each in server.registry.peek_all(SLICE, namespace):
-        if ((each["metadata"].get("labels") or {}).get(SERVICE_LABEL)) != service:
-            continue
-        numbers = [found["port"] for found in each.get("ports") or ()
-                   if (found.get("name") or "") == port and found.get("port")]
-        for endpoint in each.get("endpoints") or () if numbers else ():
-            if (endpoint.get("conditions") or {}).get("ready") is not False:
-                yield from ((address, numbers[0], endpoint.get("nodeName") or "")
-                            for address in endpoint["addresses"][:1])
-
-
-def refuse_address(address: str) -> None:
-    """Raises BadRequest for an address that no pod can have, so that nobody reaches a node's own loopback."""
-    try:
-        ip = ipaddress.ip_address(address)
-    except ValueError:
-        raise BadRequest("address not allowed") from None
-    if ip.is_loopback or ip.is_link_local or ip.is_multicast or ip.is_unspecified:
-        raise BadRequest("address not allowed")
 
 
 def split_name(what: str, text: str) -> tuple[str, str, str]:

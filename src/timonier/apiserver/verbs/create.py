@@ -10,7 +10,7 @@ from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.registry import Caller
-from timonier.apiserver.request import Request
+from timonier.apiserver.request import Object, Request
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
@@ -26,6 +26,6 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
 
 def caller(request: Request) -> Caller:
     """On whose behalf a request writes. Raises Invalid for a dryRun that is not known."""
-    options = {"fieldManager": request.parameter("fieldManager"),
-               "fieldValidation": bodies.field_validation(request)}
+    bodies.field_validation(request)
+    options: Object = {name: text for name in ("fieldManager", "fieldValidation") if (text := request.parameter(name))}
     return Caller(request.user, bodies.dry_run(request), request.warn, options, request.annotate)
