@@ -86,7 +86,7 @@ async def webhook(folder: Path, decide: Decide = allow) -> AsyncIterator[Webhook
     now = time.time()
     ca = authority(now)
     names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1")),
-                                         x509.DNSName("hook.default.svc")])
+                                         x509.DNSName("web.default.svc")])
     own = make(now, name_of("hook"), ca, usages=(SERVER,), extra=((names, False),))
     certificate, key = own.save(folder)
     bundle = ca.certificate.public_bytes(Encoding.PEM)

@@ -12,8 +12,10 @@ import pytest
 from support.front import Front, api_server, kubelet, node, pod_of
 from support.kubelet_api import FakeRuntime, pod
 from support.streams import switch
+from support.webhook_server import webhook
 
 from timonier.apiserver import endpoints
+from timonier.apiserver.hooks import NotAnswered, hooks_of
 from timonier.apiserver.subresources import proxy
 from timonier.cluster.certificates import Authority, Identity
 from timonier.kit.http import Connections, Response
@@ -185,3 +187,17 @@ def test_addresses_that_no_pod_can_have_are_refused(address, monkeypatch):
     monkeypatch.undo()
     with pytest.raises(proxy.BadRequest):
         proxy.refuse_address(address)
+
+
+async def test_a_webhook_behind_a_service_is_reached_the_same_way_by_the_certificate_of_its_name(authority, tmp_path):
+    async with webhook(tmp_path) as hook, world(authority, hook.port) as front:
+        service = {"namespace": "default", "name": "web", "port": 80, "path": "/hook"}
+        hooks, review = hooks_of(front.server), {"apiVersion": "x", "request": {"uid": ""}}
+        await front.server.feed.current()
+        try:
+            await hooks.post({"caBundle": hook.bundle, "service": service}, review, 5)
+            assert hook.paths == ["/hook?timeout=5s"]
+            with pytest.raises(NotAnswered, match=r'no service port .82. found for service "web"'):
+                await hooks.post({"caBundle": hook.bundle, "service": service | {"port": 82}}, {}, 5)
+        finally:
+            await hooks.close()
