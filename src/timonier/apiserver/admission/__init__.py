@@ -1,7 +1,7 @@
 """Admission: what is changed in a request, and refused, between authorisation and the store.
 
 One plugin a file, all of them the built-in ones of Kubernetes; the list below is in its order. Not here yet:
-PodSecurity, ResourceQuota, webhooks and admission policies, DefaultStorageClass, DefaultIngressClass,
+PodSecurity, ResourceQuota, admission policies, DefaultStorageClass, DefaultIngressClass,
 StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement, and the plugins about certificate requests.
 """
 
