@@ -19,12 +19,11 @@ class GenerateHook(BuildHookInterface):
         root = Path(self.root)
         sys.path.insert(0, str(root))
         try:
-            from generate import protos, schema, types, wire
+            from generate import protos, schema, types
         finally:
             sys.path.remove(str(root))
         package = root / "src" / "timonier"
         definitions = schema.load()
         schema.write(definitions, package / "api" / "schema")
-        wire.write(wire.load(wire.kubectl()), package / "api" / "schema")
         types.write(definitions, package / "api" / "types")
         protos.write(package / "node" / "cri")

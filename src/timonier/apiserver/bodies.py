@@ -15,7 +15,7 @@ import orjson
 from timonier.api import check, kinds
 from timonier.api.errors import BadRequest, Cause, UnsupportedMediaType, invalid
 from timonier.api.kinds import Kind
-from timonier.apiserver import protobuf
+from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
 from timonier.apiserver.negotiate import JSON, YAML
 from timonier.apiserver.request import Object, Request
 
@@ -46,15 +46,17 @@ def parse(request: Request, kind: Kind | str) -> tuple[Any, bytes]:
         case "application/yaml" | "application/x-yaml" | "text/yaml":
             value = parse_yaml(request.body, wanted)
             return value, b""
-        case protobuf.MEDIA_TYPE:
+        case media if media == PROTOBUF:
             return parse_protobuf(request.body, wanted), b""
-    raise unsupported((JSON, YAML, protobuf.MEDIA_TYPE))
+    raise unsupported((JSON, YAML, PROTOBUF))
 
 
 def parse_protobuf(body: bytes, wanted: str) -> Any:
+    from timonier.api.protobuf import BadProtobuf, envelope
+
     try:
-        return protobuf.decode(body)
-    except protobuf.BadProtobuf as error:
+        return envelope.decode(body)
+    except BadProtobuf as error:
         raise BadRequest(f"the object provided is unrecognized (must be of type {wanted}): {error} "
                          f"({summary(body)})") from None
 

@@ -13,21 +13,9 @@ from typing import Any
 
 import orjson
 
+from timonier.api.protobuf.wire import message, varint
+
 Json = Mapping[str, Any]
-
-
-def varint(value: int) -> bytes:
-    parts = bytearray()
-    while value > 0x7F:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    parts.append(value)
-    return bytes(parts)
-
-
-def message(number: int, content: bytes) -> bytes:
-    """A field of bytes: a message that is there even where it is empty."""
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def text(number: int, value: str | None) -> bytes:

@@ -1,20 +1,15 @@
-"""How Kubernetes's objects are numbered on the wire: the protobuf field numbers that the published schema leaves out.
+"""The protobuf fields of Kubernetes's types as kubectl itself has them: an oracle for our table of them.
 
-Clients written in Go send protobuf by default (client-go since v1.32, and so `kubectl create`). The numbers stand in
-the struct tags of Kubernetes's Go types, and Go keeps those in every program that holds the types: so they are read
-from kubectl itself, out of its run-time type information. `wire.z` maps the names of types to `{number: [name, flags,
-message]}`, where `name` is the JSON field (empty for an embedded struct, whose fields belong to the parent), and
-`message` the type of an embedded struct.
+The numbers stand in the struct tags of Kubernetes's Go types, and Go keeps those in every program that holds the types:
+so they are read out of the program's run-time type information.
 Source: the Go runtime's `internal/abi` type layouts, for 64-bit little-endian ELF programs.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import struct
 import sysconfig
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,9 +17,17 @@ from typing import Any, NamedTuple
 PACKAGES = re.compile(r"^k8s\.io/(api|apimachinery|apiextensions-apiserver|kube-aggregator)/")
 POINTER, STRUCT, KIND_MASK = 22, 25, 31
 RTYPE = 48
-OPTIONAL, REPEATED = 1, 2
-"""Flags: a Go pointer (present means set, even to zero); a list."""
-Fields = dict[int, list[Any]]
+
+
+class GoField(NamedTuple):
+    """Name in JSON, empty for an embedded struct; whether it is a Go pointer; the embedded struct."""
+
+    name: str
+    pointer: bool
+    embedded: str
+
+
+Fields = dict[int, GoField]
 
 
 class Section(NamedTuple):
@@ -123,15 +126,14 @@ def numbered(types: Types, address: int) -> Fields:
     """The fields of a struct by their protobuf number."""
     found: Fields = {}
     for tag, _, kind in types.fields(address):
-        numbers = re.search(r'protobuf:"\w+,(\d+),(\w+)', tag)
+        numbers = re.search(r'protobuf:"\w+,(\d+),', tag)
         names = re.search(r'json:"([^",]*)', tag)
         if not numbers or not names or names[1] == "-":
             continue
         pointer = types.kind(kind) == POINTER
-        flags = (OPTIONAL if pointer else 0) | (REPEATED if numbers[2] == "rep" else 0)
         target = types.program.at(kind + RTYPE, "<Q")[0] if pointer else kind
-        embedded = [] if names[1] else [definition_name(*types.title(target))]
-        found[int(numbers[1])] = [names[1], flags, *embedded]
+        embedded = "" if names[1] else definition_name(*types.title(target))
+        found[int(numbers[1])] = GoField(names[1], pointer, embedded)
     return found
 
 
@@ -156,7 +158,3 @@ def kubectl() -> Path:
     scripts = Path(sysconfig.get_path("scripts")) / "kubectl"
     return next(path for path in (beside, scripts) if path.exists())
 
-
-def write(fields: dict[str, Fields], folder: Path) -> None:
-    text = json.dumps(fields, separators=(",", ":"), sort_keys=True)
-    (folder / "wire.z").write_bytes(zlib.compress(text.encode(), 9))
