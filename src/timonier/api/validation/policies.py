@@ -1,4 +1,4 @@
-"""Autoscalers, disruption budgets, and what extends the API: webhooks, custom resource definitions, API services."""
+"""Autoscalers, disruption budgets, and what extends the API: webhooks, API services."""
 
 from __future__ import annotations
 
@@ -101,38 +101,6 @@ def client_config(config: Obj, path: str, causes: Causes) -> None:
                 causes.required(f"{path}.service.{field}", f"service {field} is required")
         if not 1 <= service.get("port", 443) <= 65535:
             causes.invalid(f"{path}.service.port", service["port"], "port is not valid: " + names.port_number(0)[0])
-
-
-def custom_resource(obj: Obj, causes: Causes) -> None:
-    spec = obj.get("spec", {})
-    given, plural, group = spec.get("names", {}), spec.get("names", {}).get("plural", ""), spec.get("group", "")
-    name = obj.get("metadata", {}).get("name", "")
-    if name != f"{plural}.{group}":
-        causes.invalid("metadata.name", name, 'must be spec.names.plural+"."+spec.group')
-    if not group:
-        causes.required("spec.group")
-    elif wrong := names.dns_subdomain(group):
-        causes.invalid("spec.group", group, ",".join(wrong))
-    elif len(group.split(".")) < 2:
-        causes.invalid("spec.group", group, "should be a domain with at least one dot")
-    causes.one_of(spec, "spec", "scope", ("Cluster", "Namespaced"))
-    for field in ("plural", "singular", "kind", "listKind"):
-        value = given.get(field, "")
-        if not value:
-            causes.required(f"spec.names.{field}")
-        elif wrong := names.dns1035(value.lower()):
-            causes.invalid(f"spec.names.{field}", value, ",".join(wrong))
-    versions = spec.get("versions", ())
-    if not versions:
-        causes.required("spec.versions", "must have at least one version")
-    elif sum(bool(version.get("storage")) for version in versions) != 1:
-        causes.invalid("spec.versions", versions, "must have exactly one version marked as storage version")
-    for index, version in enumerate(versions):
-        path, called = f"spec.versions[{index}]", version.get("name", "")
-        if wrong := names.dns1035(called):
-            causes.invalid(f"{path}.name", called, ",".join(wrong))
-        if "openAPIV3Schema" not in version.get("schema", {}):
-            causes.required(f"{path}.schema.openAPIV3Schema", "schemas are required")
 
 
 def api_service(obj: Obj, causes: Causes) -> None:
