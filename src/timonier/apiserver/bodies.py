@@ -21,6 +21,7 @@ from timonier.apiserver.request import Object, Request
 
 SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
 SUMMARY = 30
+LONGEST_MANAGER = 128
 VALIDATIONS = ("Ignore", "Warn", "Strict")
 OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 
@@ -189,6 +190,21 @@ def dry_run(request: Request) -> bool:
         raise invalid("meta.k8s.io", OPTIONS.get(request.verb, "DeleteOptions"), "", [
             Cause("FieldValueNotSupported", "dryRun", f'Unsupported value: "{wrong[0]}": supported values: "All"')])
     return bool(values)
+
+
+def field_manager(request: Request) -> str:
+    """The name under which the writer wants to manage fields; empty where it does not say. Raises Invalid."""
+    name = request.parameter("fieldManager")
+    causes = []
+    if len(name.encode()) > LONGEST_MANAGER:
+        causes.append(Cause("FieldValueTooLong", "fieldManager",
+                            f"Too long: may not be more than {LONGEST_MANAGER} bytes"))
+    causes += [Cause("FieldValueInvalid", "fieldManager",
+                     f'Invalid value: "{name}": invalid character U+{ord(character):04X} (at position {place})')
+               for place, character in enumerate(name) if not character.isprintable()]
+    if causes:
+        raise invalid("meta.k8s.io", OPTIONS.get(request.verb, "CreateOptions"), "", causes)
+    return name
 
 
 def checked(value: Object, text: bytes, kind: Kind, request: Request) -> Object:

@@ -19,7 +19,7 @@ Object = dict[str, Any]
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """No vowels and nothing that looks like another letter: generated names are neither words nor misread."""
 SUFFIX, LONGEST_BASE = 5, 58
-SERVER_OWNED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields")
+SERVER_OWNED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 STALE = "the object has been modified; please apply your changes to the latest version and try again"
 DIFFERENT_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
@@ -93,8 +93,7 @@ def carry_over(kind: Kind, obj: Object, old: Object, *, unconditional: bool) -> 
             metadata[field] = before[field]
         else:
             metadata.pop(field, None)
-    for field in ("selfLink", "managedFields"):
-        metadata.pop(field, None)
+    metadata.pop("selfLink", None)
     if "generateName" in before and "generateName" not in metadata:
         metadata["generateName"] = before["generateName"]
 

@@ -8,7 +8,7 @@ where somebody else was faster. What came over the wire has been decoded and def
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -17,11 +17,12 @@ from timonier.api.errors import Conflict, ServiceUnavailable
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.api.selectors import Fields, Labels
-from timonier.apiserver import deletion, metadata, objects
+from timonier.apiserver import deletion, metadata, objects, ownership
 from timonier.apiserver.cache import Cache, Item
 from timonier.apiserver.conversion import from_storage, to_storage
 from timonier.apiserver.deletion import DeleteOptions
 from timonier.apiserver.feed import Feed
+from timonier.apiserver.ownership import Ownership
 from timonier.apiserver.request import SERVER, Annotator, Attributes, Object, User, Warner, unheard, unwritten
 from timonier.apiserver.resources import Resources
 from timonier.apiserver.strategies.base import Strategy
@@ -63,6 +64,8 @@ class Caller:
     warn: Warner = unheard
     options: Object = field(default_factory=dict)
     annotate: Annotator = unwritten
+    manager: str = "kube-apiserver"
+    """The name under which managedFields remember what is written."""
 
 
 FOUND_OUT = ("status", "binding")
@@ -70,6 +73,12 @@ FOUND_OUT = ("status", "binding")
 INTERNAL = Caller()
 Edit = Callable[[Object], Object | None]
 """Makes the object wanted of the object that is there, which it may change; None leaves it alone. It may run again."""
+Permit = Callable[[], Awaitable[None]]
+"""Asked before an object that is not there is created by a change; raises where that is not allowed."""
+
+
+async def permitted() -> None:
+    """The permit of the server itself."""
 
 
 class Registry:
@@ -80,6 +89,7 @@ class Registry:
         self.feed, self.store = feed, feed.store
         self.resources = Resources()
         self.clock = clock or SystemClock()
+        self.ownership = Ownership(self.resources, self.clock)
         self.admission: Admission = Unasked()
         self.generated_name = generated_name
         self._strategies = {key: strategy() for key, strategy in STRATEGIES.items()} | (strategies or {})
@@ -129,16 +139,20 @@ class Registry:
     def strategy(self, kind: Kind) -> Strategy:
         return self._strategies.get(f"{kind.storage}/{kind.kind}", self._rule)
 
-    async def create(self, kind: Kind, obj: Object, namespace: str = "", caller: Caller = INTERNAL) -> Object:
+    async def create(self, kind: Kind, obj: Object, namespace: str = "", caller: Caller = INTERNAL, *,
+                     record: bool = True) -> Object:
         """Write a new object and return it as stored. Raises AlreadyExists, Invalid, Forbidden, …
 
-        `obj` is the caller's no longer.
+        `obj` is the caller's no longer. `record` is false where it says already who manages its fields.
         """
         metadata.in_namespace(kind, objects.metadata_of(obj), namespace or obj["metadata"].get("namespace", ""))
         kind.shape.default(obj)
-        stored, obj = self.resources.stored(kind), to_storage(kind, obj)
+        stored, resets = self.resources.stored(kind), self.strategy(kind).resets(kind, "")
+        if record:
+            self.ownership.created(kind, obj, caller.manager, resets)
+        obj = to_storage(kind, obj)
         attributes = attributes_of(kind, caller, "create", "CREATE", obj)
-        await self.admission.admit(attributes, obj, None)
+        await self._admit(attributes, obj, None)
         base = obj["metadata"].get("generateName") or ""
         if obj["metadata"].get("name") or not base:
             return await self._create(kind, stored, obj, attributes, caller)
@@ -177,7 +191,7 @@ class Registry:
         return from_storage(kind, with_revision(obj, revision))
 
     async def update(self, kind: Kind, obj: Object, namespace: str = "", subresource: str = "",
-                     caller: Caller = INTERNAL) -> Object:
+                     caller: Caller = INTERNAL, permit: Permit = permitted) -> Object:
         """Replace an object, or, through a subresource, the part of it that this is. Raises NotFound, Conflict, …
 
         The whole object is replaced where `metadata.resourceVersion` is the current one, or is absent and the kind
@@ -185,37 +199,42 @@ class Registry:
         """
         namespace = namespace or objects.metadata_of(obj).get("namespace", "")
         metadata.in_namespace(kind, objects.metadata_of(obj), namespace)
+        creates = self.strategy(kind).create_on_update and not subresource
         return await self.change(kind, namespace, obj["metadata"]["name"], lambda old: clone(obj), subresource, caller,
-                                 may_create=True)
+                                 create=permit if creates else None)
 
     async def change(self, kind: Kind, namespace: str, name: str, edit: Edit, subresource: str = "",
-                     caller: Caller = INTERNAL, *, verb: str = "update", may_create: bool = False) -> Object:
+                     caller: Caller = INTERNAL, *, verb: str = "update", create: Permit | None = None,
+                     record: bool = True) -> Object:
         """Apply an edit to an object as it is when written. Raises NotFound, and whatever the edit raises.
 
-        `edit` works on the kind's own version; its result is defaulted here.
+        `edit` works on the kind's own version; its result is defaulted here. With a permit to `create`, it is asked
+        what it makes of `{}` where there is no such object. `record` is false where it says itself who manages what.
         """
-        strategy, key = self.strategy(kind), kind.key(namespace, name)
+        key = kind.key(namespace, name)
         item = await self._current(kind, key)
         for _ in range(WRITE_TRIES):
             if item is None:
-                if not (may_create and strategy.create_on_update and not subresource):
+                if create is None:
                     raise errors.not_found(kind.group, kind.plural, name)
-                return await self._create_by_update(kind, edit, namespace, caller)
+                await create()
+                return await self._create_by_update(kind, edit, namespace, caller, record=record)
             try:
-                return await self._change(kind, item, edit, subresource, caller, verb)
+                return await self._change(kind, item, edit, subresource, caller, verb, record=record)
             except contract.Conflict as lost:
                 item = None if lost.current is None else entry_item(lost.current)
         raise too_busy(kind, name)
 
-    async def _create_by_update(self, kind: Kind, edit: Edit, namespace: str, caller: Caller) -> Object:
+    async def _create_by_update(self, kind: Kind, edit: Edit, namespace: str, caller: Caller, *,
+                                record: bool) -> Object:
         obj = edit({})
         assert obj is not None
         if obj["metadata"].get("resourceVersion") or obj["metadata"].get("uid"):
             raise errors.not_found(kind.group, kind.plural, obj["metadata"]["name"])
-        return await self.create(kind, obj, namespace, caller)
+        return await self.create(kind, obj, namespace, caller, record=record)
 
     async def _change(self, kind: Kind, item: Item, edit: Edit, subresource: str, caller: Caller,
-                      verb: str) -> Object:
+                      verb: str, *, record: bool) -> Object:
         """One attempt. Raises the store's Conflict where the item is no longer the current one."""
         stored, strategy, old = self.resources.stored(kind), self.strategy(kind), item.fresh()
         wanted = edit(from_storage(kind, item.fresh()))
@@ -223,9 +242,12 @@ class Registry:
             return from_storage(kind, old)
         metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional_update or bool(subresource))
         kind.shape.default(wanted)
+        if record:
+            self.ownership.changed(kind, wanted, from_storage(kind, old), caller.manager, subresource,
+                                   strategy.resets(kind, subresource))
         obj = to_storage(kind, wanted)
         attributes = attributes_of(kind, caller, verb, "UPDATE", obj, subresource)
-        await self.admission.admit(attributes, obj, old)
+        await self._admit(attributes, obj, old)
         if subresource == "status":
             strategy.prepare_status(stored, obj, old)
         elif not subresource:
@@ -236,7 +258,7 @@ class Registry:
             if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)
             obj = finished(stored, obj)
-            if obj == old:
+            if obj == old or ownership.unmoved(obj, old):
                 return from_storage(kind, old)
             if caller.dry_run:
                 return from_storage(kind, obj)
@@ -285,6 +307,13 @@ class Registry:
         except contract.Unavailable as error:
             raise unavailable(error) from error
         return from_storage(kind, with_revision(wanted, revision)), False
+
+    async def _admit(self, attributes: Attributes, obj: Object, old: Object | None) -> None:
+        """Have admission change an object; what it makes of managedFields has to make sense."""
+        before = obj["metadata"].get("managedFields")
+        await self.admission.admit(attributes, obj, old)
+        if trouble := ownership.admitted(obj, before):
+            attributes.warn(trouble)
 
     async def _remove(self, stored: Kind, item: Item) -> None:
         try:

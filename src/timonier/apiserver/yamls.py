@@ -78,6 +78,31 @@ def check_size(value: Any, known: dict[int, int]) -> int:
     return size
 
 
+def repeated(text: bytes) -> list[tuple[int, str]]:
+    """The keys that a document says more than once, each with the line of the repetition, counted from 1.
+
+    The document has been loaded before.
+    """
+    found: list[tuple[int, str]] = []
+    waiting = [yaml.compose(text, Loader)]
+    seen: set[int] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            keys: set[str] = set()
+            for key, value in node.value:
+                if isinstance(key, yaml.ScalarNode) and key.value in keys:
+                    found.append((key.start_mark.line + 1, key.value))
+                keys.add(str(key.value))
+                waiting.append(value)
+        elif isinstance(node, yaml.SequenceNode):
+            waiting += node.value
+    return sorted(found)
+
+
 def as_json(value: Any) -> Any:
     """The value with text keys and no types of YAML's own."""
     if isinstance(value, dict):

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
 from timonier.api.kinds import Kind
+from timonier.api.managed.fields import FieldSet
 from timonier.apiserver.request import User
 
 Object = dict[str, Any]
@@ -40,6 +41,17 @@ class Strategy:
         obj.clear()
         obj.update({key: value for key, value in old.items() if key != "status"} | written)
 
+    def resets(self, kind: Kind, subresource: str) -> FieldSet:
+        """The fields that a door leaves as they were, so that nobody comes to manage them through it."""
+        match subresource:
+            case "":
+                return {"f:status": {}} if kind.subresource("status") else {}
+            case "status":
+                return {"f:spec": {}}
+            case "approval":
+                return {"f:spec": {}, "f:status": {"f:certificate": {}}}
+        return {}
+
     def creating(self, kind: Kind, obj: Object, *, dry_run: bool) -> AbstractAsyncContextManager[None]:
         """Around the write of a new object: what must be claimed with it, and given back where it fails."""
         return nullcontext()
@@ -63,7 +75,11 @@ class StatusAlone(Strategy):
 
     def prepare_status(self, kind: Kind, obj: Object, old: Object) -> None:
         super().prepare_status(kind, obj, old)
-        keep(obj, old, "metadata")
+        managed = {name: value for name, value in obj["metadata"].items() if name == "managedFields"}
+        obj["metadata"] = {name: value for name, value in old["metadata"].items() if name != "managedFields"} | managed
+
+    def resets(self, kind: Kind, subresource: str) -> FieldSet:
+        return super().resets(kind, subresource) | ({"f:metadata": {}} if subresource == "status" else {})
 
 
 class CreateOnUpdate(Strategy):

@@ -6,6 +6,7 @@ import base64
 from typing import Any
 
 from timonier.api.kinds import Kind
+from timonier.api.managed.fields import FieldSet
 from timonier.apiserver.request import User
 from timonier.apiserver.strategies.base import (
     CreateOnUpdate,
@@ -91,6 +92,10 @@ class DeploymentStrategy(Strategy):
     def prepare_status(self, kind: Kind, obj: Object, old: Object) -> None:
         super().prepare_status(kind, obj, old)
         keep(obj["metadata"], old["metadata"], "labels")
+
+    def resets(self, kind: Kind, subresource: str) -> FieldSet:
+        return super().resets(kind, subresource) | (
+            {"f:metadata": {"f:labels": {}}} if subresource == "status" else {})
 
 
 class VolumeStrategy(Strategy):

@@ -10,6 +10,7 @@ from typing import Any
 
 from timonier.api import quantity
 from timonier.api.kinds import Kind
+from timonier.api.managed.fields import FieldSet
 from timonier.apiserver.request import User
 from timonier.apiserver.strategies.base import Strategy, keep
 
@@ -35,6 +36,12 @@ class PodStrategy(Strategy):
         # A class is decided once; a kubelet that does not know it must not erase it.
         if qos := (old.get("status") or {}).get("qosClass"):
             obj.setdefault("status", {})["qosClass"] = qos
+
+    def resets(self, kind: Kind, subresource: str) -> FieldSet:
+        resets = super().resets(kind, subresource)
+        if subresource == "status":
+            return resets | {"f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}}}
+        return resets
 
 
 SCHEDULING_GATED: Object = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",

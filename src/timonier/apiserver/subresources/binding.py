@@ -40,7 +40,8 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     def edit(pod: Object) -> Object:
         return bound(pod, target["name"], metadata, now)
 
-    await server.registry.change(POD, request.namespace, name, edit, "binding", caller(request), verb="create")
+    await server.registry.change(POD, request.namespace, name, edit, "binding", caller(request), verb="create",
+                                 record=False)
     return encoded(201, success() | {"code": 201})
 
 

@@ -28,4 +28,12 @@ def caller(request: Request) -> Caller:
     """On whose behalf a request writes. Raises Invalid for a dryRun that is not known."""
     bodies.field_validation(request)
     options: Object = {name: text for name in ("fieldManager", "fieldValidation") if (text := request.parameter(name))}
-    return Caller(request.user, bodies.dry_run(request), request.warn, options, request.annotate)
+    return Caller(request.user, bodies.dry_run(request), request.warn, options, request.annotate,
+                  bodies.field_manager(request) or agent(request))
+
+
+def agent(request: Request) -> str:
+    """What a program that does not name itself a field manager is remembered as: its user agent up to the slash."""
+    name = request.headers.get("user-agent", "").partition("/")[0]
+    clean = "".join(character for character in name if character.isprintable())
+    return clean.encode()[:bodies.LONGEST_MANAGER].decode("utf-8", "ignore") or "unknown"

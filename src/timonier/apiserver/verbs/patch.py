@@ -1,4 +1,4 @@
-"""PATCH of one object, or of its status: JSON patch, merge patch, strategic merge patch.
+"""PATCH of one object, or of its status: JSON patch, merge patch, strategic merge patch; `apply` is on its own.
 
 A patch is applied to the object as it is when written; where somebody else was faster, to what they made of it.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from timonier.api.errors import BadRequest, UnsupportedMediaType
+from timonier.api.errors import BadRequest, Cause, invalid
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.api.patches.json_patch import json_patch
@@ -18,20 +18,22 @@ from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.request import Object, Request
+from timonier.apiserver.verbs import apply
 from timonier.apiserver.verbs.create import caller
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
-JSON_PATCH, MERGE_PATCH, STRATEGIC, APPLY = (
-    "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json",
-    "application/apply-patch+yaml")
-TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC)
+JSON_PATCH, MERGE_PATCH, STRATEGIC = (
+    "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json")
+TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC, apply.MEDIA_TYPE)
 
 Patch = Callable[[Object], Object]
 
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
+    if bodies.media_type(request) == apply.MEDIA_TYPE:
+        return await apply.serve(server, request, kind)
     patched = await server.registry.change(kind, request.namespace, request.name,
                                            edit_of(request, kind), request.subresource,
                                            caller(request), verb="patch")
@@ -66,12 +68,12 @@ def keep(metadata: Object, old: Object, field: str, kind: Kind) -> None:
 def patch_of(request: Request, kind: Kind) -> Patch:
     """The patch, parsed. Raises UnsupportedMediaType and BadRequest."""
     media_type = bodies.media_type(request)
-    if media_type == APPLY:
-        raise UnsupportedMediaType("server-side apply (application/apply-patch+yaml) is not supported by this server "
-                                   f"yet - accepted media types include: {', '.join(TYPES)}")
     types = TYPES if kind.custom is None else tuple(name for name in TYPES if name != STRATEGIC)
     if media_type not in types:
         raise bodies.unsupported(types)
+    if "force" in request.query:
+        raise invalid("meta.k8s.io", "PatchOptions", "", [
+            Cause("FieldValueForbidden", "force", "Forbidden: may not be specified for non-apply patch")])
     content: Any = parse(request.body)
     if media_type == JSON_PATCH:
         return lambda old: json_patch(old, content)

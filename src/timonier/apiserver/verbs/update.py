@@ -20,7 +20,8 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     obj = bodies.decode(request, kind)
     match_name(obj, request.name)
     before = server.registry.peek(kind, request.namespace, request.name)
-    updated = await server.registry.update(kind, obj, request.namespace, request.subresource, caller(request))
+    updated = await server.registry.update(kind, obj, request.namespace, request.subresource, caller(request),
+                                           lambda: server.authoriser.demand(request.attributes(verb="create")))
     created = before is None and not request.subresource
     return of_object(request, kind, updated, server.clock.now(), 201 if created else 200)
 

@@ -1,0 +1,217 @@
+"""Who manages which fields, at the API server: managedFields of every write, and what an apply makes of an object.
+
+The rules are `api.managed`'s. Here is what they need of the server: in which versions a kind can be seen, which fields
+a door resets, and what happens to managedFields that a client sends. Source: Kubernetes documentation, "Server-Side
+Apply".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from timonier.api import times
+from timonier.api.errors import BadRequest, Cause, Conflict
+from timonier.api.kinds import Kind
+from timonier.api.managed import conform, elements, operations, types
+from timonier.api.managed.compare import Incomparable
+from timonier.api.managed.fields import FieldSet
+from timonier.api.managed.last_applied import synchronised, upgradable
+from timonier.api.managed.managers import BadManagers, Managers, decode, encode, is_reset
+from timonier.api.managed.merge import Unmergeable
+from timonier.api.managed.operations import Conflicts, Door, InVersion, View
+from timonier.apiserver.conversion import from_storage, is_view, to_storage
+from timonier.apiserver.resources import Resources
+from timonier.kit.clock import Clock
+
+Object = dict[str, Any]
+
+UPGRADED_BY = "kubectl"
+"""The applier who may take what `kubectl apply` without --server-side set before."""
+INVALID = (".metadata.managedFields was in an invalid state after admission; this could be caused by an outdated "
+           "mutating admission controller; please fix your requests: {}")
+
+
+class Ownership:
+    """Writes and reads managedFields. `resources` says in which versions a kind can be seen."""
+
+    def __init__(self, resources: Resources, clock: Clock) -> None:
+        self.resources, self.clock = resources, clock
+        self._doors: dict[tuple[str, str], Door] = {}
+
+    def created(self, kind: Kind, obj: Object, manager: str, resets: FieldSet) -> None:
+        """Write into a new object that `manager` manages all that it says."""
+        door = self.door(kind, "", resets)
+        self._record(door, kind, obj, door.blank, given(obj, None), manager)
+
+    def changed(self, kind: Kind, obj: Object, old: Object, manager: str, subresource: str, resets: FieldSet) -> None:
+        """Write into a changed object that `manager` manages what is not as it was in `old`.
+
+        An object that nobody manages stays so until somebody applies it.
+        """
+        before = old["metadata"].get("managedFields")
+        managers = given(obj, before) if not subresource else known(obj, before)
+        if not managers:
+            return
+        if is_view(kind):
+            kind.shape.fill(old)
+        self._record(self.door(kind, subresource, resets), kind, obj, bare(old), managers, manager, before)
+
+    def _record(self, door: Door, kind: Kind, obj: Object, old: Object, managers: Managers, manager: str,
+                before: Any = None) -> None:
+        kind.shape.fill(obj)
+        try:
+            result = operations.run(operations.update(door, old, obj, managers, manager, self.now()),
+                                    self.viewer(kind))
+        except Incomparable:
+            return  # a list whose items have no keys: validation refuses it, in its own words
+        if result is managers and before is not None:
+            obj["metadata"]["managedFields"] = before
+        elif result:
+            obj["metadata"]["managedFields"] = encode(result)
+
+    def apply(self, kind: Kind, live: Object | None, config: Object, manager: str, subresource: str, resets: FieldSet,
+              *, force: bool) -> Object:
+        """The object that applying `config` makes of `live`, or of nothing, with its managedFields.
+
+        Raises BadRequest where the configuration is not of the kind's type, and Conflict with a cause for each field
+        that somebody else manages.
+        """
+        door = self.door(kind, subresource, resets)
+        refuse_misfit(kind, door, config)
+        managers = decode((live or {}).get("metadata", {}).get("managedFields"), known=True)
+        old = bare(live) if live else door.blank
+        if live and is_view(kind):
+            kind.shape.fill(old)
+
+        def attempt(forced: bool) -> operations.Applied:
+            return operations.run(operations.apply(door, old, config, managers, manager, self.now(), force=forced),
+                                  self.viewer(kind))
+        try:
+            result = attempt(force)
+        except Conflicts as conflicts:
+            rest = upgradable(door, old, conflicts.found) if manager == UPGRADED_BY else conflicts.found
+            if rest:
+                raise refusal(rest) from None
+            result = attempt(True)
+        except (Unmergeable, Incomparable) as error:
+            raise BadRequest(f"failed to merge config: {error}") from None
+        obj = result.obj | {"metadata": dict(result.obj.get("metadata") or {})}
+        if manager == UPGRADED_BY:
+            synchronised(obj, config)
+        if result.managers:
+            obj["metadata"]["managedFields"] = encode(result.managers)
+        return obj
+
+    def door(self, kind: Kind, subresource: str, resets: FieldSet) -> Door:
+        """What a kind is written through; made once for a schema."""
+        key = (kind.id, subresource)
+        found, type_now = self._doors.get(key), types.of_object(kind.shape.schema)
+        if found is None or found.type is not type_now:
+            blank: Object = {"apiVersion": kind.apiVersion, "kind": kind.kind}
+            kind.shape.fill(blank)
+            found = self._doors[key] = Door(type_now, kind.apiVersion, subresource, resets, blank)
+        return found
+
+    def viewer(self, kind: Kind) -> Callable[[InVersion], View | None]:
+        """Shows objects of a kind in other versions."""
+        def view(wanted: InVersion) -> View | None:
+            start = self.resources.find(wanted.apiVersion, kind.kind)
+            target = self.resources.find(wanted.wanted, kind.kind)
+            if start is None or target is None:
+                return None
+            obj = wanted.obj
+            if start is not target:
+                obj = from_storage(target, to_storage(start, obj)) | {"apiVersion": target.apiVersion}
+                target.shape.fill(obj)
+            return View(types.of_object(target.shape.schema), obj)
+        return view
+
+    def now(self) -> str:
+        return times.rfc3339(self.clock.now())
+
+
+def given(obj: Object, before: Any) -> Managers:
+    """The managers that a written object claims, taken out of it: those that it had, unless it names others."""
+    claimed = obj["metadata"].pop("managedFields", None)
+    if claimed is None or claimed == before:
+        return decode(before, known=True)
+    if is_reset(claimed):
+        return {}
+    try:
+        return decode(claimed) or decode(before, known=True)
+    except BadManagers:
+        return decode(before, known=True)
+
+
+def known(obj: Object, before: Any) -> Managers:
+    """The managers that an object has, whatever is claimed through a subresource."""
+    obj["metadata"].pop("managedFields", None)
+    return decode(before, known=True)
+
+
+def bare(obj: Object) -> Object:
+    """The object without its managedFields."""
+    return obj | {"metadata": {name: value for name, value in obj["metadata"].items() if name != "managedFields"}}
+
+
+def admitted(obj: Object, before: Any) -> str:
+    """Put back managedFields that admission has spoiled. Returns what there is to warn of."""
+    after = obj["metadata"].get("managedFields")
+    if after is before:
+        return ""
+    try:
+        obj["metadata"]["managedFields"] = encode(decode(after))
+    except BadManagers as error:
+        obj["metadata"]["managedFields"] = before
+        return INVALID.format(error)
+    return ""
+
+
+def unmoved(obj: Object, old: Object) -> bool:
+    """Whether nothing but the times of managers differs, which is then taken back: it is no reason to write."""
+    after, before = obj["metadata"].get("managedFields"), old["metadata"].get("managedFields")
+    if not after or not before or len(after) != len(before) or after == before:
+        return False
+    if any(timeless(new) != timeless(last) for new, last in zip(after, before, strict=True)):
+        return False
+    obj["metadata"]["managedFields"] = before
+    if obj == old:
+        return True
+    obj["metadata"]["managedFields"] = after
+    return False
+
+
+def timeless(entry: Object) -> Object:
+    return {name: value for name, value in entry.items() if name != "time"}
+
+
+def refuse_misfit(kind: Kind, door: Door, config: Object) -> None:
+    """Raise BadRequest for a configuration of another kind, or that does not have the structure of its kind."""
+    version, name = config.get("apiVersion"), config.get("kind")
+    if (version, name) != (kind.apiVersion, kind.kind):
+        raise BadRequest(f"invalid object type: {go_kind(str(version or ''), str(name or ''))}")
+    metadata = config.get("metadata")
+    if isinstance(metadata, dict) and isinstance(metadata.get("managedFields"), list):
+        raise BadRequest("metadata.managedFields must be nil")
+    if found := conform.faults(door.type, config):
+        told = metadata if isinstance(metadata, dict) else {}
+        raise BadRequest(f"failed to create typed patch object ({told.get('namespace') or ''}/{told.get('name') or ''};"
+                         f" {go_kind(kind.apiVersion, kind.kind)}): {conform.sentence(found)}")
+
+
+def go_kind(apiVersion: str, name: str) -> str:
+    """A kind as Go shows it: `apps/v1, Kind=Deployment`, `/v1, Kind=Pod`."""
+    return f"{apiVersion if '/' in apiVersion else f'/{apiVersion}'}, Kind={name}"
+
+
+def refusal(found: list[operations.Conflict]) -> Conflict:
+    """409 with a cause for each field."""
+    causes = [Cause("FieldManagerConflict", elements.shown(one.path), f"conflict with {one.manager}") for one in found]
+    if len(found) == 1:
+        return Conflict(f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}", causes=causes)
+    lines: list[str] = []
+    for manager in dict.fromkeys(one.manager for one in found):
+        lines.append(f"conflicts with {manager}:")
+        lines += [f"- {elements.shown(one.path)}" for one in found if one.manager == manager]
+    return Conflict(f"Apply failed with {len(found)} conflicts: " + "\n".join(lines), causes=causes)
