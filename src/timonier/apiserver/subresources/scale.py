@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from timonier.api.errors import Cause, invalid
 from timonier.api.kinds import Kind
+from timonier.api.managed.managers import decode, encode
+from timonier.api.managed.scale import REPLICAS, Places, of_scale, of_scaled
+from timonier.api.patches.clone import clone
 from timonier.api.selectors import BadSelector, Labels
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
+from timonier.apiserver.registry import Edit
 from timonier.apiserver.request import Object, Request
+from timonier.apiserver.verbs import apply
 from timonier.apiserver.verbs.create import caller
-from timonier.apiserver.verbs.patch import Patch, edit_of
+from timonier.apiserver.verbs.patch import edit_of
 from timonier.apiserver.verbs.update import match_name
 
 if TYPE_CHECKING:
@@ -32,19 +37,52 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     if request.verb == "get":
         obj = await server.registry.get(kind, request.namespace, request.name)
         return of_object(request, SCALE, scale_of(kind, obj), now)
+    author, wanted = caller(request), scaling(server, request)
+
+    def edit(obj: Object) -> Object:
+        before = managed_scale(kind, obj)
+        after = wanted(clone(before))
+        assert after is not None
+        if bodies.media_type(request) != apply.MEDIA_TYPE:
+            server.registry.ownership.changed(SCALE, after, before, author.manager, "scale", {})
+        return with_managers(kind, rescaled(obj, after), after)
+
+    changed = await server.registry.change(kind, request.namespace, request.name, edit, "scale", author,
+                                           verb=request.verb, record=False)
+    return of_object(request, SCALE, scale_of(kind, changed), now)
+
+
+def scaling(server: ApiServer, request: Request) -> Edit:
+    """What a request makes of a Scale."""
     if request.verb == "update":
         sent = bodies.decode(request, SCALE)
         match_name(sent, request.name)
-        wanted: Patch = partial(same, sent)
-    else:
-        wanted = edit_of(request, SCALE)
+        return partial(same, sent)
+    if bodies.media_type(request) == apply.MEDIA_TYPE:
+        return apply.edit_of(server, request, SCALE)
+    return edit_of(request, SCALE)
 
-    def edit(obj: Object) -> Object:
-        return rescaled(obj, wanted(scale_of(kind, obj)))
 
-    changed = await server.registry.change(kind, request.namespace, request.name, edit, "scale", caller(request),
-                                           verb=request.verb)
-    return of_object(request, SCALE, scale_of(kind, changed), now)
+def managed_scale(kind: Kind, obj: Object) -> Object:
+    """The Scale of an object, which says who manages its replicas."""
+    scale, managers = scale_of(kind, obj), decode(obj["metadata"].get("managedFields"), known=True)
+    if found := of_scale(managers, places(kind)):
+        scale["metadata"]["managedFields"] = encode(found)
+    return scale
+
+
+def with_managers(kind: Kind, obj: Object, scale: Object) -> Object:
+    """The object with the managers that its Scale leaves it."""
+    metadata = dict(obj["metadata"])
+    managers = decode(metadata.pop("managedFields", None), known=True)
+    theirs = decode(scale["metadata"].get("managedFields"), known=True)
+    if found := of_scaled(managers, theirs, places(kind), kind.apiVersion):
+        metadata["managedFields"] = encode(found)
+    return obj | {"metadata": metadata}
+
+
+def places(kind: Kind) -> Places:
+    return {kind.apiVersion: REPLICAS}
 
 
 def scale_of(kind: Kind, obj: Object) -> Object:
@@ -91,4 +129,4 @@ def rescaled(obj: Object, scale: Object) -> Object:
 
 def same(sent: Object, old: Object) -> Object:
     """What a PUT makes of an object: what was sent."""
-    return sent
+    return clone(sent)
