@@ -20,6 +20,7 @@ ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """No vowels and nothing that looks like another letter: generated names are neither words nor misread."""
 SUFFIX, LONGEST_BASE = 5, 58
 SERVER_OWNED = ("deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
+EMPTY: tuple[Any, ...] = ({}, [], None, "")
 STALE = "the object has been modified; please apply your changes to the latest version and try again"
 DIFFERENT_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
@@ -102,6 +103,12 @@ def counts_generations(kind: Kind) -> bool:
     return kind.custom is not None or kind.id in GENERATIONS
 
 
+def tidy(metadata: Object) -> None:
+    """Take out what says nothing, in place. An empty managedFields says that nobody manages anything."""
+    for field in [field for field, value in metadata.items() if value in EMPTY and field != "managedFields"]:
+        del metadata[field]
+
+
 def count_change(kind: Kind, obj: Object, old: Object) -> None:
     """One generation more where what is wanted changed: all that is neither metadata nor, behind a door of its own,
     status.
@@ -123,6 +130,6 @@ def ordered(kind: Kind, obj: Object) -> Object:
     """The object with kind, apiVersion and metadata first, and the name first in metadata: the order of the bytes."""
     metadata = obj["metadata"]
     first = {key: metadata[key] for key in ("name", "generateName", "namespace", "uid") if metadata.get(key)}
-    rest = {key: value for key, value in metadata.items() if key not in first and value not in ({}, [], None, "")}
+    rest = {key: value for key, value in metadata.items() if key not in first and value not in EMPTY}
     body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
     return {"kind": kind.kind, "apiVersion": kind.apiVersion, "metadata": first | rest} | body

@@ -42,7 +42,7 @@ class Ownership:
     def created(self, kind: Kind, obj: Object, manager: str, resets: FieldSet) -> None:
         """Write into a new object that `manager` manages all that it says."""
         door = self.door(kind, "", resets)
-        self._record(door, kind, obj, door.blank, given(obj, None), manager)
+        self._record(door, kind, obj, door.blank, *given(obj, None), manager)
 
     def changed(self, kind: Kind, obj: Object, old: Object, manager: str, subresource: str, resets: FieldSet) -> None:
         """Write into a changed object that `manager` manages what is not as it was in `old`.
@@ -50,23 +50,25 @@ class Ownership:
         An object that nobody manages stays so until somebody applies it.
         """
         before = old["metadata"].get("managedFields")
-        managers = given(obj, before) if not subresource else known(obj, before)
+        if subresource:
+            obj["metadata"].pop("managedFields", None)  # there, nobody can claim anything
+        managers, written = given(obj, before)
         if not managers:
             return
         if is_view(kind):
             kind.shape.fill(old)
-        self._record(self.door(kind, subresource, resets), kind, obj, bare(old), managers, manager, before)
+        self._record(self.door(kind, subresource, resets), kind, obj, bare(old), managers, written, manager)
 
-    def _record(self, door: Door, kind: Kind, obj: Object, old: Object, managers: Managers, manager: str,
-                before: Any = None) -> None:
+    def _record(self, door: Door, kind: Kind, obj: Object, old: Object, managers: Managers, written: Any,
+                manager: str) -> None:
         kind.shape.fill(obj)
         try:
             result = operations.run(operations.update(door, old, obj, managers, manager, self.now()),
                                     self.viewer(kind))
         except Incomparable:
             return  # a list whose items have no keys: validation refuses it, in its own words
-        if result is managers and before is not None:
-            obj["metadata"]["managedFields"] = before
+        if result is managers and written:
+            obj["metadata"]["managedFields"] = written
         elif result:
             obj["metadata"]["managedFields"] = encode(result)
 
@@ -131,23 +133,21 @@ class Ownership:
         return times.rfc3339(self.clock.now())
 
 
-def given(obj: Object, before: Any) -> Managers:
-    """The managers that a written object claims, taken out of it: those that it had, unless it names others."""
+def given(obj: Object, before: Any) -> tuple[Managers, Any]:
+    """The managers that a written object claims, taken out of it: those that it had, unless it names others.
+
+    Also the managedFields in which they stand already, where they do.
+    """
     claimed = obj["metadata"].pop("managedFields", None)
-    if claimed is None or claimed == before:
-        return decode(before, known=True)
-    if is_reset(claimed):
-        return {}
-    try:
-        return decode(claimed) or decode(before, known=True)
-    except BadManagers:
-        return decode(before, known=True)
-
-
-def known(obj: Object, before: Any) -> Managers:
-    """The managers that an object has, whatever is claimed through a subresource."""
-    obj["metadata"].pop("managedFields", None)
-    return decode(before, known=True)
+    if claimed is not None and claimed != before:
+        if is_reset(claimed):
+            return {}, None
+        try:
+            if managers := decode(claimed):
+                return managers, None
+        except BadManagers:
+            pass  # a client that spoils what it does not understand changes nothing by it
+    return decode(before, known=True), before
 
 
 def bare(obj: Object) -> Object:

@@ -148,6 +148,7 @@ class Registry:
         metadata.in_namespace(kind, objects.metadata_of(obj), namespace or obj["metadata"].get("namespace", ""))
         kind.shape.default(obj)
         stored, resets = self.resources.stored(kind), self.strategy(kind).resets(kind, "")
+        metadata.tidy(obj["metadata"])
         if record:
             self.ownership.created(kind, obj, caller.manager, resets)
         obj = to_storage(kind, obj)
@@ -242,6 +243,7 @@ class Registry:
             return from_storage(kind, old)
         metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional_update or bool(subresource))
         kind.shape.default(wanted)
+        metadata.tidy(wanted["metadata"])
         if record:
             self.ownership.changed(kind, wanted, from_storage(kind, old), caller.manager, subresource,
                                    strategy.resets(kind, subresource))

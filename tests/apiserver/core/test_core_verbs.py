@@ -204,14 +204,6 @@ async def test_a_patch_cannot_rename(cluster: Cluster) -> None:
     assert reply.code == 400
 
 
-async def test_server_side_apply_says_that_it_is_not_there(cluster: Cluster) -> None:
-    await cluster.post(CONFIGS, config())
-    reply = await cluster.call("PATCH", f"{CONFIGS}/settings", b"data: {a: b}",
-                               content_type="application/apply-patch+yaml")
-    assert (reply.code, reply.json["reason"]) == (415, "UnsupportedMediaType")
-    assert "server-side apply" in reply.message
-
-
 async def test_deleting_answers_with_a_status_or_the_object(cluster: Cluster) -> None:
     uid = (await cluster.post(CONFIGS, config())).json["metadata"]["uid"]
     reply = await cluster.delete(f"{CONFIGS}/settings")
