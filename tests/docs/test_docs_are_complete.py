@@ -13,6 +13,8 @@ import pytest
 from support.api_server import running
 
 from timonier.api.kinds import KINDS
+from timonier.apiserver.audit.auditor import Auditor
+from timonier.apiserver.audit.policy import Policy
 from timonier.kit.clock import FakeClock
 from timonier.main import ROLES, VERBS
 from timonier.node.cri.contract import SandboxConfig
@@ -24,6 +26,7 @@ from timonier.reconcile.metrics import ROWS
 from timonier.scheduler import metrics as scheduler_metrics
 from timonier.scheduler.queue import SchedulingQueue
 
+POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "None"}]}
 ROOT = Path(__file__).parent.parent.parent
 REFERENCE = ROOT / "docs" / "reference"
 PROSE = sorted([ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").rglob("*.md")])
@@ -75,7 +78,8 @@ async def exposed(folder: Path) -> set[str]:
     host = SimpleNamespace(runtime=runtime, node_name="n1", metrics=lambda: counted, clock=FakeClock())
     scheduling = "\n".join(scheduler_metrics.render(scheduler_metrics.Attempts("default"), SchedulingQueue()))
     kubelet = [await kubelet_metrics.text(host), await stats.resource_metrics(host)]  # type: ignore[arg-type]
-    async with running(folder) as cluster:
+    auditor = Auditor(Policy(POLICY), [], FakeClock())
+    async with running(folder, auditor=auditor) as cluster:
         server = cluster.server.metrics.text()
     texts = [scheduling.encode(), server, *kubelet]
     return {row[0] for row in ROWS} | {name for text in texts for name in re.findall(r"# TYPE (\S+)", text.decode())}

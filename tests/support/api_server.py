@@ -14,6 +14,7 @@ import orjson
 from timonier.apiserver import admission
 from timonier.apiserver.access import access
 from timonier.apiserver.app import ApiServer
+from timonier.apiserver.audit.auditor import Auditor
 from timonier.apiserver.bootstrap import bootstrap
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.hooks import hooks_of
@@ -170,14 +171,15 @@ def settings_for(folder: Path) -> ApiServerSettings:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, store: Store | None = None, **changes: Any) -> AsyncIterator[Cluster]:
+async def running(folder: Path, store: Store | None = None, auditor: Auditor | None = None,
+                  **changes: Any) -> AsyncIterator[Cluster]:
     """A cluster with its bootstrap objects."""
     settings = replace(settings_for(folder), **changes)
     clock, kept = FakeClock(), store or MemoryStore()
     feed = Feed(kept, settings.watch_history)
     registry, _, _ = make_registry(settings, feed, clock)
     doors = access(settings, registry, clock, Authorities())
-    server = ApiServer(settings, registry, replace(doors, authenticator=Everybody()), clock)
+    server = ApiServer(settings, registry, replace(doors, authenticator=Everybody()), clock, auditor)
     registry.admission = admission.chain(server)
     feeding = asyncio.ensure_future(feed.run())
     await feed.ready.wait()

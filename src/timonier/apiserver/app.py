@@ -10,7 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl
 
 from timonier.api.errors import (
@@ -18,6 +18,7 @@ from timonier.api.errors import (
     InternalError,
     RequestEntityTooLarge,
     ServiceUnavailable,
+    Unauthorized,
 )
 from timonier.apiserver import health, routes
 from timonier.apiserver.access import Access
@@ -34,6 +35,9 @@ from timonier.apiserver.request import Request, parse
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.exchange import Exchange
+
+if TYPE_CHECKING:
+    from timonier.apiserver.audit.auditor import Auditor
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +56,7 @@ class ApiServer:
     """One server: what its handlers share. `app` is the ASGI application."""
 
     def __init__(self, settings: ApiServerSettings, registry: Registry, access: Access,
-                 clock: Clock | None = None) -> None:
+                 clock: Clock | None = None, auditor: Auditor | None = None) -> None:
         self.settings, self.registry, self.access = settings, registry, access
         self.keyring, self.tokens, self.reviews = access.keyring, access.tokens, access.reviews
         self.authoriser = access.authoriser
@@ -62,6 +66,9 @@ class ApiServer:
         self.gate = Gate(registry, self.clock,
                          settings.max_requests_inflight + settings.max_mutating_requests_inflight)
         self.metrics.sources.append(lambda: fairness_families(self.gate))
+        self.auditor = auditor
+        if auditor is not None:
+            self.metrics.sources.append(auditor.families)
         self.discovery = Discovery(server_address=f"{settings.advertise_address}:{settings.secure_port}")
         self.bootstrapped = asyncio.Event()
         self.closing = False
@@ -82,12 +89,13 @@ class ApiServer:
         finally:
             if not stream:
                 self.metrics.in_flight[flight] -= 1
-        if answer is None:
-            self.metrics.observe(request, 200, 0.0 if stream else self.clock.monotonic() - started)
-            return
-        await send({"type": "http.response.start", "status": answer.status, "headers": headers_of(answer, request)})
-        await send({"type": "http.response.body", "body": answer.body})
-        self.metrics.observe(request, answer.status, self.clock.monotonic() - started)
+        if answer is not None:
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers_of(answer, request)})
+            await send({"type": "http.response.body", "body": answer.body})
+        self.metrics.observe(request, 200 if answer is None else answer.status,
+                             0.0 if stream and answer is None else self.clock.monotonic() - started)
+        if request.audit is not None:
+            await request.audit.ends(answer, stream=stream)
 
     async def answer(self, request: Request, scope: dict[str, Any],
                      receive: Callable[[], Awaitable[Message]]) -> Answer | None:
@@ -109,7 +117,9 @@ class ApiServer:
             return await health.serve(self, request)
         except ApiError as error:
             return failure(error, request)
-        except Exception:
+        except Exception as error:
+            if request.audit is not None:
+                await request.audit.panics(error)
             log.exception("request failed", extra={"method": request.method, "path": request.path,
                                                    "audit_id": request.audit_id})
             return failure(InternalError("Internal error occurred: the server has logged what went wrong under audit "
@@ -128,7 +138,14 @@ class ApiServer:
 
     async def identify(self, request: Request, scope: dict[str, Any]) -> None:
         """Set the request's user. Raises Unauthorized, and Forbidden where it may not act as another."""
-        request.user = await self.access.authenticator.authenticate(request)
+        try:
+            request.user = await self.access.authenticator.authenticate(request)
+        except Unauthorized as error:
+            if self.auditor is not None:
+                await self.auditor.refused(request, uri_of(scope), error)
+            raise
+        if self.auditor is not None:
+            await self.auditor.begin(request, uri_of(scope))
         if "impersonate-" in " ".join(request.headers):
             wishes: dict[str, list[str]] = {}
             for name, value in scope["headers"]:
@@ -174,6 +191,12 @@ def request_of(scope: dict[str, Any]) -> Request:
         audit_id=audit_id if 0 < len(audit_id) <= LONGEST_AUDIT_ID and audit_id.isprintable() else str(uuid.uuid4()),
         peer_certificate=exchange.peer_certificate if exchange else None,
         take_over=exchange.take_over if exchange else None)
+
+
+def uri_of(scope: dict[str, Any]) -> str:
+    """What stood in the request line."""
+    path, query = scope.get("raw_path") or scope["path"].encode(), scope["query_string"]
+    return f"{path.decode('latin-1')}?{query.decode('latin-1')}" if query else str(path.decode("latin-1"))
 
 
 def joined(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

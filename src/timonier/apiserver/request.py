@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from timonier.api.kinds import Kind
+
+if TYPE_CHECKING:
+    from timonier.apiserver.audit.record import Record
 
 Object = dict[str, Any]
 """An API object as the server handles it: plain JSON values."""
@@ -148,6 +151,8 @@ class Request:
     """Notes for the audit log by key: each the value, and the level of auditing from which on it is kept."""
     marks: tuple[tuple[bytes, bytes], ...] = ()
     """Headers of the answer, whatever it is, that tell how the request was treated."""
+    audit: Record | None = None
+    """What the audit log is told of the request; None where nothing is."""
     seat: Seat | None = None
     take_over: Callable[[], Any] | None = None
     """Hands out the connection (`kit.serve.Taken`) to a stream that outlives request and response."""
@@ -189,8 +194,9 @@ class Request:
             self.warnings.append(text)
 
     def annotate(self, key: str, value: str, level: str = "Metadata") -> None:
-        """Have a note in the audit log. What was said first stands."""
-        self.audit_annotations.setdefault(key, (value, level))
+        """Have a note in the audit log, where the request is in it. What was said first stands."""
+        if self.audit is not None:
+            self.audit_annotations.setdefault(key, (value, level))
 
     def attributes(self, *, operation: str = "", **changes: Any) -> Attributes:
         """This request as authorisation and admission see it: a list of one name counts as asking for that name."""

@@ -47,6 +47,7 @@ async def dispatch(server: ApiServer, request: Request) -> Answer | None:
         raise NoRoute(NO_ROUTE)
     if kind.deprecated:
         request.warn(kind.deprecated)
+        request.annotate("k8s.io/deprecated", "true")
     if info.subresource:
         return await subresource(server, request, kind)
     if kind.id in NOT_STORED:

@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from timonier.apiserver import admission
 from timonier.apiserver.access import access
@@ -37,6 +38,9 @@ from timonier.kit.tls import check_pair, server_context
 from timonier.kit.trust import Authorities
 from timonier.store.contract import Store
 
+if TYPE_CHECKING:
+    from timonier.apiserver.audit.auditor import Auditor
+
 log = logging.getLogger(__name__)
 
 REPAIR_SECONDS = 180.0
@@ -52,10 +56,10 @@ async def run(settings: ApiServerSettings) -> None:
     if settings.kubelet_client_certificate and settings.kubelet_client_key:
         check_pair(settings.kubelet_client_certificate, settings.kubelet_client_key)
     ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file)
-    async with opened(settings) as store:
+    async with opened(settings) as store, audited(settings, clock) as auditor:
         feed = Feed(store, settings.watch_history)
         registry, addresses, ports = make_registry(settings, feed, clock)
-        server = ApiServer(settings, registry, access(settings, registry, clock, authorities), clock)
+        server = ApiServer(settings, registry, access(settings, registry, clock, authorities), clock, auditor)
         registry.admission = admission.chain(server)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed.run(), name="feed")
@@ -95,6 +99,18 @@ async def make_cluster(server: ApiServer) -> None:
     await bootstrap(server.registry, server.settings)  # first, since some roles live in its namespaces
     await bootstrap_policy(server.registry)
     server.bootstrapped.set()
+
+
+@asynccontextmanager
+async def audited(settings: ApiServerSettings, clock: Clock) -> AsyncIterator[Auditor | None]:
+    """What writes the audit log, where there is a policy for it."""
+    if settings.audit_policy_file is None:
+        yield None
+        return
+    from timonier.apiserver.audit.auditor import auditing
+
+    async with auditing(settings, clock) as auditor:
+        yield auditor
 
 
 @asynccontextmanager

@@ -6,9 +6,12 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from timonier.apiserver.audit.settings import AuditSettings
+from timonier.apiserver.audit.settings import check as check_audit
+
 
 @dataclass(frozen=True, slots=True)
-class ApiServerSettings:
+class ApiServerSettings(AuditSettings):
     """Run the API server: the one place where all parts of a cluster meet."""
 
     tls_cert_file: Path
@@ -69,6 +72,7 @@ class ApiServerSettings:
     def __post_init__(self) -> None:
         if not self.store.startswith(("sqlite:///", "memory:")):
             raise ValueError(f"--store {self.store}: must be sqlite:///PATH or memory:")
+        check_audit(self)
         network = ipaddress.ip_network(self.service_cluster_ip_range)
         if network.num_addresses < 16:
             raise ValueError(f"--service-cluster-ip-range {self.service_cluster_ip_range}: too small for a cluster")

@@ -38,6 +38,8 @@ class Authoriser:
     async def demand(self, attributes: Attributes) -> None:
         """Raise Forbidden, in Kubernetes's words, where the request is not allowed."""
         decision = self.judge(attributes)
+        attributes.annotate("authorization.k8s.io/decision", "allow" if decision.allowed else "forbid")
+        attributes.annotate("authorization.k8s.io/reason", decision.reason)
         if not decision.allowed:
             raise refusal(attributes, decision.reason)
 
