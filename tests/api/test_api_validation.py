@@ -23,7 +23,7 @@ from timonier.api.kinds import BY_ID, KINDS
 from timonier.api.patches import clone, merge_patch
 from timonier.api.validation import RULES, validate
 from timonier.api.validation.causes import Causes
-from timonier.api.validation.pods import ephemeral_containers_update
+from timonier.api.validation.pod_changes import ephemeral_containers
 
 REASONS = {"FieldValueRequired", "FieldValueInvalid", "FieldValueNotSupported", "FieldValueDuplicate",
            "FieldValueForbidden", "FieldValueNotFound", "FieldValueTooLong", "FieldValueTooMany"}
@@ -130,7 +130,7 @@ def test_zero_values_that_only_the_stored_object_spells_out_are_no_change(kind):
 def test_ephemeral_containers_can_only_be_added(change, count):
     old = prepared("v1/Pod", merge_patch(POD, {"spec": {"ephemeralContainers": [{"name": "d", "image": "x:1"}]}}))
     causes = Causes()
-    ephemeral_containers_update(prepared("v1/Pod", merge_patch(old, change)), old, causes)
+    ephemeral_containers(prepared("v1/Pod", merge_patch(old, change)), old, causes)
     assert len(causes) == count
 
 
@@ -146,7 +146,7 @@ def test_all_causes_become_one_answer():
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.id)
 def test_whatever_decodes_can_be_validated_and_filled(kind):
-    @settings(max_examples=12 if kind.id in RULES else 3, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(schema_objects.of(kind.definition), schema_objects.of(kind.definition))
     def never_raises(obj, old):
         for each in (obj, old):
@@ -159,6 +159,10 @@ def test_whatever_decodes_can_be_validated_and_filled(kind):
         assert (obj, old) == before
         fill(obj, kind.definition)
     never_raises()
+
+
+def test_every_kind_has_its_rules():
+    assert {kind.id for kind in KINDS} == set(RULES)
 
 
 def test_groups_of_their_own_take_any_finalizer():

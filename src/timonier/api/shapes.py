@@ -56,8 +56,7 @@ class BuiltIn:
         defaults.default(self.kind, obj)
 
     def validate(self, obj: Object, old: Object | None, subresource: str = "") -> list[Cause]:
-        # What a subresource other than status changes is just what the main door may not: the result alone is judged.
-        return validation.validate(self.kind, obj, old if subresource in ("", "status") else None)
+        return validation.validate(self.kind, obj, old, subresource)
 
     def fill(self, obj: Object) -> None:
         fill(obj, self.kind.definition)

@@ -3,14 +3,14 @@
 The object has been through `api.check` and `api.defaults`, and carries its name and namespace. What needs more than the
 object and its predecessor is not here: whether a name is taken, a quota full, an address free.
 
-`RULES` says for each kind how its names look and which functions judge it; a kind without a row is held to what its
-schema requires. To add a kind, add a row.
+`RULES` says for each kind how its names look and which functions judge it: as it is to be, against what it was, and
+through which side door. Rules of plain kinds are rows (`declared`). To add a kind, add a row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from timonier.api import names
@@ -20,19 +20,30 @@ from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.api.validation import (
     access,
+    certificates,
     config,
+    devices,
+    endpoints,
+    events,
+    extensions,
+    flows,
     jobs,
+    limits,
     networks,
     nodes,
+    pod_changes,
     pods,
     policies,
+    scaling,
     services,
     storage,
+    webhooks,
     workloads,
 )
 from timonier.api.validation.causes import Causes
+from timonier.api.validation.declared import declare, fixed, required, within
+from timonier.api.validation.declared import field as row
 from timonier.api.validation.metadata import finalizers, metadata, metadata_update
-from timonier.api.validation.required import required_fields
 
 Obj = dict[str, Any]
 Rule = Callable[[Obj, Causes], None]
@@ -41,18 +52,23 @@ UpdateRule = Callable[[Obj, Obj, Causes], None]
 
 @dataclass(frozen=True)
 class Rules:
-    """How a kind is judged. `update` sees the old object too; `again` says whether `create` judges updates as well."""
+    """How a kind is judged. An update is judged as a whole, by `create`, and against what was, by `update`."""
 
     create: Rule | None = None
     update: UpdateRule | None = None
     name: names.Check = names.dns_subdomain
     again: bool = True
+    """Whether `create` judges updates as well; where not, `update` says all."""
+    changes_first: bool = False
+    """Whether what an update must not change is said before what is wrong with the whole."""
     exact: bool = False
     """Whether `update` sees the objects as they are, since an empty container is not as good as none."""
+    doors: Mapping[str, UpdateRule] = field(default_factory=dict)
+    """What comes through subresources, which change a part: by the name of each."""
 
 
-def pod_template(obj: Obj, causes: Causes) -> None:
-    pods.template(obj.get("template", {}), "template", causes)
+def nothing(obj: Obj, causes: Causes) -> None:
+    """Kinds of which nothing can be wrong but their metadata."""
 
 
 def custom_resource(obj: Obj, causes: Causes) -> None:
@@ -69,53 +85,99 @@ def custom_resource_update(obj: Obj, old: Obj, causes: Causes) -> None:
 
 RULES: dict[str, Rules] = {
     "v1/Binding": Rules(pods.binding),
-    "v1/ConfigMap": Rules(config.config_map, config.config_map_update),
-    "v1/Endpoints": Rules(services.endpoints),
-    "v1/Event": Rules(nodes.event, again=False),
-    "v1/LimitRange": Rules(config.limit_range),
-    "v1/Namespace": Rules(config.namespace, name=names.dns_label),
-    "v1/Node": Rules(nodes.node, nodes.node_update),
+    "v1/ComponentStatus": Rules(nothing),
+    "v1/ConfigMap": Rules(config.config_map, config.config_map_update, changes_first=True),
+    "v1/Endpoints": Rules(endpoints.endpoints),
+    "v1/Event": Rules(events.event),
+    "v1/LimitRange": Rules(limits.limit_range),
+    "v1/Namespace": Rules(config.namespace, name=names.dns_label, again=False, doors={
+        "status": config.namespace_status, "finalize": config.namespace_finalize}),
+    "v1/Node": Rules(nodes.node, nodes.node_update, again=False, doors={"status": nodes.node_update}),
     "v1/PersistentVolume": Rules(storage.volume, storage.volume_update),
-    "v1/PersistentVolumeClaim": Rules(storage.claim, storage.claim_update),
-    "v1/Pod": Rules(pods.pod, pods.pod_update, again=False),
-    "v1/PodTemplate": Rules(pod_template),
-    "v1/ReplicationController": Rules(workloads.replication_controller),
-    "v1/ResourceQuota": Rules(config.resource_quota),
-    "v1/Secret": Rules(config.secret, config.secret_update),
-    "v1/Service": Rules(services.service, services.service_update, name=names.dns1035),
-    "v1/ServiceAccount": Rules(config.service_account),
-    "apps/v1/DaemonSet": Rules(workloads.daemon_set, workloads.selector_update),
-    "apps/v1/Deployment": Rules(workloads.deployment, workloads.selector_update),
-    "apps/v1/ReplicaSet": Rules(workloads.replica_set, workloads.selector_update),
-    "apps/v1/StatefulSet": Rules(workloads.stateful_set, workloads.stateful_set_update, name=names.dns_label),
-    "autoscaling/v1/HorizontalPodAutoscaler": Rules(policies.autoscaler),
-    "autoscaling/v2/HorizontalPodAutoscaler": Rules(policies.autoscaler),
+    "v1/PersistentVolumeClaim": Rules(storage.claim, storage.claim_update, doors={"status": storage.claim_status}),
+    "v1/Pod": Rules(pods.pod, pod_changes.pod_update, again=False, doors={
+        "status": pod_changes.pod_status, "ephemeralcontainers": pod_changes.ephemeral_containers}),
+    "v1/PodTemplate": Rules(pods.pod_template),
+    "v1/ReplicationController": Rules(workloads.replication_controller, doors={
+        "status": workloads.replica_set_status}),
+    "v1/ResourceQuota": Rules(limits.resource_quota, limits.resource_quota_update, doors={
+        "status": limits.resource_quota_status}),
+    "v1/Secret": Rules(config.secret, config.secret_update, changes_first=True),
+    "v1/Service": Rules(services.service, services.service_update, name=names.dns1035, changes_first=True, doors={
+        "status": services.service_status}),
+    "v1/ServiceAccount": Rules(nothing),
+    "apps/v1/ControllerRevision": Rules(workloads.controller_revision, fixed("data")),
+    "apps/v1/DaemonSet": Rules(workloads.daemon_set, workloads.selector_update, doors={
+        "status": workloads.daemon_set_status}),
+    "apps/v1/Deployment": Rules(workloads.deployment, workloads.selector_update, doors={
+        "status": workloads.deployment_status}),
+    "apps/v1/ReplicaSet": Rules(workloads.replica_set, workloads.selector_update, doors={
+        "status": workloads.replica_set_status}),
+    "apps/v1/StatefulSet": Rules(workloads.stateful_set, workloads.stateful_set_update, name=names.dns_label, doors={
+        "status": workloads.stateful_set_status}),
+    "autoscaling/v1/HorizontalPodAutoscaler": Rules(scaling.autoscaler, doors={"status": scaling.autoscaler_status}),
+    "autoscaling/v2/HorizontalPodAutoscaler": Rules(scaling.autoscaler, doors={"status": scaling.autoscaler_status}),
     "batch/v1/CronJob": Rules(jobs.cron_job),
-    "batch/v1/Job": Rules(jobs.job, jobs.job_update),
-    "policy/v1/PodDisruptionBudget": Rules(policies.disruption_budget),
-    "scheduling.k8s.io/v1/PriorityClass": Rules(nodes.priority_class, nodes.priority_class_update),
-    "discovery.k8s.io/v1/EndpointSlice": Rules(services.endpoint_slice, services.endpoint_slice_update),
-    "networking.k8s.io/v1/Ingress": Rules(networks.ingress),
+    "batch/v1/Job": Rules(jobs.job, jobs.job_update, doors={"status": jobs.job_status}),
+    "policy/v1/PodDisruptionBudget": Rules(scaling.disruption_budget, doors={
+        "status": scaling.disruption_budget_status}),
+    "scheduling.k8s.io/v1/PriorityClass": Rules(nodes.priority_class, nodes.priority_class_update, again=False),
+    "discovery.k8s.io/v1/EndpointSlice": Rules(endpoints.endpoint_slice, endpoints.endpoint_slice_update),
+    "networking.k8s.io/v1/Ingress": Rules(networks.ingress_create, networks.ingress_update, again=False, doors={
+        "status": networks.ingress_status}),
+    "networking.k8s.io/v1/IngressClass": Rules(networks.ingress_class, networks.ingress_class_update, again=False),
+    "networking.k8s.io/v1/IPAddress": Rules(networks.ip_address, networks.ip_address_update,
+                                            name=networks.address_name),
     "networking.k8s.io/v1/NetworkPolicy": Rules(networks.network_policy),
-    "storage.k8s.io/v1/StorageClass": Rules(storage.storage_class, storage.storage_class_update),
+    "networking.k8s.io/v1/ServiceCIDR": Rules(networks.service_cidr, networks.service_cidr_update),
+    "storage.k8s.io/v1/CSIDriver": Rules(storage.csi_driver, storage.csi_driver_update, name=names.csi_driver),
+    "storage.k8s.io/v1/CSINode": Rules(storage.csi_node, storage.csi_node_update),
+    "storage.k8s.io/v1/CSIStorageCapacity": Rules(storage.storage_capacity, storage.storage_capacity_update),
+    "storage.k8s.io/v1/StorageClass": Rules(storage.storage_class, storage.storage_class_update, again=False),
+    "storage.k8s.io/v1/VolumeAttachment": Rules(storage.volume_attachment, storage.volume_attachment_update),
+    "storage.k8s.io/v1/VolumeAttributesClass": Rules(storage.attributes_class, storage.attributes_class_update,
+                                                     again=False),
+    "resource.k8s.io/v1/DeviceClass": Rules(devices.device_class),
+    "resource.k8s.io/v1/DeviceTaintRule": Rules(devices.taint_rule),
+    "resource.k8s.io/v1/ResourceClaim": Rules(devices.claim, devices.claim_update, doors={
+        "status": devices.claim_status}),
+    "resource.k8s.io/v1/ResourceClaimTemplate": Rules(devices.claim_template, fixed("spec")),
+    "resource.k8s.io/v1/ResourceSlice": Rules(devices.resource_slice, devices.resource_slice_update),
     "rbac.authorization.k8s.io/v1/ClusterRole": Rules(access.cluster_role, name=names.path_segment),
     "rbac.authorization.k8s.io/v1/ClusterRoleBinding": Rules(access.cluster_role_binding, access.binding_update,
                                                              name=names.path_segment),
     "rbac.authorization.k8s.io/v1/Role": Rules(access.role, name=names.path_segment),
     "rbac.authorization.k8s.io/v1/RoleBinding": Rules(access.role_binding, access.binding_update,
                                                       name=names.path_segment),
-    "certificates.k8s.io/v1/CertificateSigningRequest": Rules(access.signing_request),
+    "certificates.k8s.io/v1/CertificateSigningRequest": Rules(certificates.signing_request, doors={
+        "status": certificates.signing_status, "approval": certificates.signing_status}),
+    "certificates.k8s.io/v1/ClusterTrustBundle": Rules(certificates.trust_bundle, certificates.trust_bundle_update,
+                                                       name=names.anything),
+    "certificates.k8s.io/v1/PodCertificateRequest": Rules(certificates.pod_request, certificates.pod_request_update),
+    "authentication.k8s.io/v1/SelfSubjectReview": Rules(nothing),
+    "authentication.k8s.io/v1/TokenReview": Rules(nothing),
     "authorization.k8s.io/v1/LocalSubjectAccessReview": Rules(access.subject_access_review),
-    "authorization.k8s.io/v1/SubjectAccessReview": Rules(access.subject_access_review),
     "authorization.k8s.io/v1/SelfSubjectAccessReview": Rules(access.self_access_review),
-    "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration": Rules(policies.webhooks),
-    "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration": Rules(policies.webhooks),
-    "apiextensions.k8s.io/v1/CustomResourceDefinition": Rules(custom_resource, custom_resource_update, again=False,
-                                                              exact=True),
-    "apiregistration.k8s.io/v1/APIService": Rules(policies.api_service, name=names.path_segment),
+    "authorization.k8s.io/v1/SelfSubjectRulesReview": Rules(nothing),
+    "authorization.k8s.io/v1/SubjectAccessReview": Rules(access.subject_access_review),
+    "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy": Rules(policies.mutating_policy),
+    "admissionregistration.k8s.io/v1/MutatingAdmissionPolicyBinding": Rules(policies.binding),
+    "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration": Rules(webhooks.webhooks),
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": Rules(policies.validating_policy),
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding": Rules(policies.validating_binding),
+    "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration": Rules(webhooks.webhooks),
+    "apiextensions.k8s.io/v1/CustomResourceDefinition": Rules(
+        custom_resource, custom_resource_update, again=False, exact=True, doors={"status": custom_resource_update}),
+    "apiregistration.k8s.io/v1/APIService": Rules(extensions.api_service, name=names.path_segment, doors={
+        "status": extensions.api_service_status}),
     "coordination.k8s.io/v1/Lease": Rules(nodes.lease),
-    "events.k8s.io/v1/Event": Rules(nodes.new_event, again=False),
-    "node.k8s.io/v1/RuntimeClass": Rules(nodes.runtime_class, nodes.runtime_class_update),
+    "events.k8s.io/v1/Event": Rules(events.new_event, events.new_event_update, again=False),
+    "flowcontrol.apiserver.k8s.io/v1/FlowSchema": Rules(flows.flow_schema, doors={"status": flows.flow_status}),
+    "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration": Rules(flows.priority_level, doors={
+        "status": flows.flow_status}),
+    "node.k8s.io/v1/RuntimeClass": Rules(nodes.runtime_class, nodes.runtime_class_update, again=False),
+    "storagemigration.k8s.io/v1/StorageVersionMigration": Rules(
+        declare(row("spec.resource", required), within("spec.resource", row("resource", required))), fixed("spec")),
 }
 
 NAMELESS = frozenset({
@@ -151,21 +213,41 @@ def essence(value: Any) -> Any:
     return [essence(child) for child in value] if isinstance(value, list) else value
 
 
-def validate(kind: Kind, obj: Obj, old: Obj | None = None) -> list[Cause]:
-    """All that is wrong with an object that is to be created, or that is to take the place of `old`."""
+def validate(kind: Kind, obj: Obj, old: Obj | None = None, subresource: str = "") -> list[Cause]:
+    """All that is wrong with an object that is to be created, or that is to take the place of `old`.
+
+    What comes through a subresource is judged by that alone: the rest of the object is as it was.
+    """
     causes = Causes()
-    rules = RULES.get(kind.id)
-    if old is not None:
-        metadata_update(obj, old, causes)
-    elif kind.id not in NAMELESS:
-        metadata(kind, obj, rules.name if rules else names.dns_subdomain, causes)
-    if kind.group not in OWN_FINALIZERS:
-        finalizers(obj.get("metadata", {}).get("finalizers", []), "metadata.finalizers", causes)
-    if rules is None:
-        required_fields(obj, kind.definition, causes)
+    rules = RULES[kind.id]
+    if old is None:
+        if kind.id not in NAMELESS:
+            metadata(kind, obj, rules.name, causes)
+            checked_finalizers(kind, obj, causes)
+        if rules.create:
+            rules.create(obj, causes)
         return causes
-    if old is not None and rules.update:
-        rules.update(*((obj, old) if rules.exact else comparable(kind, obj, old)), causes)
-    if rules.create and (old is None or rules.again):
-        rules.create(obj, causes)
+    metadata_update(obj, old, causes)
+    checked_finalizers(kind, obj, causes)
+    if subresource:
+        if door := rules.doors.get(subresource):
+            door(obj, old, causes)
+    else:
+        judge_update(kind, rules, obj, old, causes)
     return causes
+
+
+def judge_update(kind: Kind, rules: Rules, obj: Obj, old: Obj, causes: Causes) -> None:
+    pair = (obj, old) if rules.exact or not rules.update else comparable(kind, obj, old)
+    if rules.update and rules.changes_first:
+        rules.update(*pair, causes)
+    if rules.create and rules.again:
+        rules.create(obj, causes)
+    if rules.update and not rules.changes_first:
+        rules.update(*pair, causes)
+
+
+def checked_finalizers(kind: Kind, obj: Obj, causes: Causes) -> None:
+    given = obj.get("metadata", {}).get("finalizers")
+    if given and kind.group not in OWN_FINALIZERS:
+        finalizers(given, "metadata.finalizers", causes)

@@ -1,4 +1,4 @@
-"""Who may do what: roles, bindings, certificate requests, reviews."""
+"""Who may do what: roles, bindings, and questions about it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,6 @@ from timonier.api.validation.metadata import label_selector
 
 GROUP = "rbac.authorization.k8s.io"
 SUBJECTS = ("Group", "ServiceAccount", "User")
-USAGES = ("any", "cert sign", "client auth", "code signing", "content commitment", "crl sign", "data encipherment",
-          "decipher only", "digital signature", "email protection", "encipher only", "ipsec end system",
-          "ipsec tunnel", "ipsec user", "key agreement", "key encipherment", "microsoft sgc", "netscape sgc",
-          "ocsp signing", "s/mime", "server auth", "signing", "timestamping")
 
 
 def role(obj: Obj, causes: Causes) -> None:
@@ -90,27 +86,6 @@ def check_subject(subject: Obj, path: str, causes: Causes) -> None:
 def binding_update(obj: Obj, old: Obj, causes: Causes) -> None:
     if obj.get("roleRef") != old.get("roleRef"):
         causes.invalid("roleRef", obj.get("roleRef"), "cannot change roleRef")
-
-
-def signing_request(obj: Obj, causes: Causes) -> None:
-    spec = obj.get("spec", {})
-    if not spec.get("request"):
-        causes.required("spec.request")
-    if not spec.get("usages"):
-        causes.required("spec.usages")
-    for index, usage in enumerate(spec.get("usages", ())):
-        if usage not in USAGES:
-            causes.unsupported(f"spec.usages[{index}]", usage, USAGES)
-    signer = spec.get("signerName", "")
-    if not signer:
-        causes.required("spec.signerName")
-    elif signer.count("/") != 1 or not all(signer.split("/")):
-        causes.invalid("spec.signerName", signer,
-                       "must be a fully qualified domain and path of the form 'example.com/signer-name'")
-    seconds = spec.get("expirationSeconds")
-    if seconds is not None and seconds < 600:
-        causes.invalid("spec.expirationSeconds", seconds,
-                       "may not specify a duration less than 600 seconds (10 minutes)")
 
 
 def subject_access_review(obj: Obj, causes: Causes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from timonier.api.errors import Cause
+from timonier.api.names import Check
 
 Obj = dict[str, Any]
 NON_NEGATIVE = "must be greater than or equal to 0"
@@ -30,14 +31,14 @@ class Causes(list[Cause]):
         self.say("FieldValueNotSupported", path, f"Unsupported value: {shown(value)}",
                  "supported values: " + ", ".join(f'"{each}"' for each in supported))
 
-    def duplicate(self, path: str, value: Any) -> None:
-        self.say("FieldValueDuplicate", path, f"Duplicate value: {shown(value)}", "")
+    def duplicate(self, path: str, value: Any, detail: str = "") -> None:
+        self.say("FieldValueDuplicate", path, f"Duplicate value: {shown(value)}", detail)
 
     def forbidden(self, path: str, detail: str) -> None:
         self.say("FieldValueForbidden", path, "Forbidden", detail)
 
-    def not_found(self, path: str, value: Any) -> None:
-        self.say("FieldValueNotFound", path, f"Not found: {shown(value)}", "")
+    def not_found(self, path: str, value: Any, detail: str = "") -> None:
+        self.say("FieldValueNotFound", path, f"Not found: {shown(value)}", detail)
 
     def too_long(self, path: str, longest: int) -> None:
         self.say("FieldValueTooLong", path, "Too long", f"may not be more than {longest} bytes")
@@ -71,6 +72,31 @@ class Causes(list[Cause]):
         else:
             self.required(place)
         return False
+
+    def optional(self, obj: Mapping[str, Any], path: str, field: str, supported: Iterable[str]) -> None:
+        """A field that may be absent, and else has one of some values."""
+        value = obj.get(field)
+        if value is not None and value not in supported:
+            self.unsupported(f"{path}.{field}" if path else field, value, supported)
+
+    def name(self, obj: Mapping[str, Any], path: str, field: str, check: Check) -> None:
+        """A field that may be empty, and else has a form."""
+        if value := obj.get(field):
+            self.each_invalid(f"{path}.{field}" if path else field, value, check(value))
+
+    def required_name(self, obj: Mapping[str, Any], path: str, field: str, check: Check) -> None:
+        """A field that must be there, and has a form."""
+        place = f"{path}.{field}" if path else field
+        if value := obj.get(field):
+            self.each_invalid(place, value, check(value))
+        else:
+            self.required(place)
+
+    def required_fields(self, obj: Mapping[str, Any], path: str, *fields: str) -> None:
+        """Fields of which an empty value is as good as none."""
+        for field in fields:
+            if not obj.get(field):
+                self.required(f"{path}.{field}" if path else field)
 
     def immutable(self, obj: Mapping[str, Any], old: Mapping[str, Any], path: str, *fields: str) -> None:
         """Fields that an update may not change."""

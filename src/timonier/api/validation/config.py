@@ -1,4 +1,4 @@
-"""Configuration and identity: ConfigMap, Secret, ServiceAccount, Namespace, quotas and limits."""
+"""Configuration: ConfigMap, Secret, Namespace. How much there may be of anything is in `limits`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import base64
 import json
 from collections.abc import Mapping
 
-from timonier.api import names, quantity
-from timonier.api.validation.causes import NON_NEGATIVE, Causes, Obj
+from timonier.api import names
+from timonier.api.check import go_value
+from timonier.api.validation.causes import Causes, Obj
+from timonier.api.validation.metadata import STANDARD_FINALIZERS
 
 LARGEST = 1024 * 1024
 NOWHERE = "[]"
 """The path of what concerns the object as a whole, as Kubernetes writes it."""
 REDACTED = "<secret contents redacted>"
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
-REQUIRED_KEYS = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson",
-                 "kubernetes.io/ssh-auth": "ssh-privatekey"}
-LIMIT_TYPES = ("Container", "PersistentVolumeClaim", "Pod")
+DOCKER_KEYS = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 
 
 def config_map(obj: Obj, causes: Causes) -> None:
@@ -68,20 +68,34 @@ def secret(obj: Obj, causes: Causes) -> None:
             for key in ("tls.crt", "tls.key"):
                 if key not in data:
                     causes.required(f"data[{key}]")
-        case _ if kind in REQUIRED_KEYS:
-            key = REQUIRED_KEYS[kind]
-            if not data.get(key):
+        case "kubernetes.io/ssh-auth":
+            if not data.get("ssh-privatekey"):
+                causes.required("data[ssh-privatekey]")
+        case _ if kind in DOCKER_KEYS:
+            key = DOCKER_KEYS[kind]
+            if key not in data:
                 causes.required(f"data[{key}]")
-            elif kind != "kubernetes.io/ssh-auth" and (wrong := wrong_json(data[key])):
+            elif wrong := wrong_json(data[key]):
                 causes.invalid(f"data[{key}]", REDACTED, wrong)
 
 
 def wrong_json(encoded: str) -> str:
+    """What is wrong with registry credentials, in the words of Go's JSON decoder: they are an object."""
+    raw = base64.b64decode(encoded)
     try:
-        json.loads(base64.b64decode(encoded))
+        value = json.loads(raw)
+    except json.JSONDecodeError as error:
+        if error.pos >= len(raw):
+            return "unexpected end of JSON input"
+        return f"invalid character {shown_rune(error.doc[error.pos])} looking for beginning of value"
     except (ValueError, RecursionError):
-        return "invalid character in JSON"
-    return ""
+        return "exceeded max depth"
+    return "" if isinstance(value, dict) or value is None else \
+        f"json: cannot unmarshal {go_value(value)} into Go value of type map[string]interface {{}}"
+
+
+def shown_rune(letter: str) -> str:
+    return "'\\''" if letter == "'" else f"'{letter}'"
 
 
 def secret_update(obj: Obj, old: Obj, causes: Causes) -> None:
@@ -89,74 +103,27 @@ def secret_update(obj: Obj, old: Obj, causes: Causes) -> None:
     frozen(obj, old, ("data",), causes)
 
 
-def service_account(obj: Obj, causes: Causes) -> None:
-    for field in ("secrets", "imagePullSecrets"):
-        for index, reference in enumerate(obj.get(field, ())):
-            if name := reference.get("name"):
-                causes.each_invalid(f"{field}[{index}].name", name, names.dns_subdomain(name))
-
-
 def namespace(obj: Obj, causes: Causes) -> None:
     for finalizer in obj.get("spec", {}).get("finalizers", ()):
-        path = "spec.finalizers"
-        causes.each_invalid(path, finalizer, names.qualified_name(finalizer))
-        if "/" not in finalizer and finalizer not in ("kubernetes", "orphan", "foregroundDeletion"):
-            causes.invalid(path, finalizer,
-                           "name is neither a standard finalizer name nor is it fully qualified")
+        namespace_finalizer(finalizer, "spec.finalizers", causes)
 
 
-def resource_quota(obj: Obj, causes: Causes) -> None:
-    spec = obj.get("spec", {})
-    for name, value in spec.get("hard", {}).items():
-        path = f"spec.hard[{name}]"
-        causes.each_invalid(path, name, names.qualified_name(name))
-        amount(name, value, path, causes)
-    for scope in spec.get("scopes", ()):
-        if scope not in QUOTA_SCOPES:
-            causes.invalid("spec.scopes", scope, "unsupported scope")
+def namespace_finalizer(finalizer: str, path: str, causes: Causes) -> None:
+    causes.each_invalid(path, finalizer, names.qualified_name(finalizer))
+    if "/" not in finalizer and finalizer not in STANDARD_FINALIZERS:
+        causes.invalid(path, finalizer, "name is neither a standard finalizer name nor is it fully qualified")
 
 
-QUOTA_SCOPES = ("Terminating", "NotTerminating", "BestEffort", "NotBestEffort", "PriorityClass",
-                "CrossNamespacePodAffinity", "VolumeAttributesClass")
-COUNTED = ("pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps",
-           "persistentvolumeclaims", "services.nodeports", "services.loadbalancers")
+def namespace_finalize(obj: Obj, old: Obj, causes: Causes) -> None:
+    for index, finalizer in enumerate(obj.get("spec", {}).get("finalizers", ())):
+        namespace_finalizer(finalizer, f"spec.finalizers[{index}]", causes)
 
 
-def amount(name: str, value: str, path: str, causes: Causes) -> None:
-    number = quantity.parse(value)
-    if number < 0:
-        causes.invalid(path, value, NON_NEGATIVE)
-    if (name in COUNTED or name.startswith("count/")) and number.denominator != 1:
-        causes.invalid(path, value, "must be an integer")
-
-
-def limit_range(obj: Obj, causes: Causes) -> None:
-    taken: set[str] = set()
-    for index, item in enumerate(obj.get("spec", {}).get("limits", ())):
-        path, kind = f"spec.limits[{index}]", item.get("type", "")
-        if kind in taken:
-            causes.duplicate(f"{path}.type", kind)
-        taken.add(kind)
-        if kind not in LIMIT_TYPES and names.qualified_name(kind):
-            causes.each_invalid(f"{path}.type", kind, names.qualified_name(kind))
-        elif kind not in LIMIT_TYPES and "/" not in kind:
-            causes.invalid(f"{path}.type", kind, "must be a standard limit type or fully qualified")
-        if kind == "Pod":
-            for field in ("default", "defaultRequest"):
-                if item.get(field):
-                    causes.forbidden(f"{path}.{field}", "may not be specified when `type` is 'Pod'")
-        if kind == "PersistentVolumeClaim" and "storage" not in item.get("min", {}) | item.get("max", {}):
-            causes.required(path, "either minimum or maximum storage value is required, but neither was provided")
-        ordered(item, path, causes)
-
-
-def ordered(item: Obj, path: str, causes: Causes) -> None:
-    """min <= default request <= default <= max, as far as they are given."""
-    ladder = (("min", "min"), ("defaultRequest", "default request"), ("default", "default"), ("max", "max"))
-    for name in dict.fromkeys(key for field, _ in ladder for key in item.get(field, ())):
-        given = [(field, word, item[field][name]) for field, word in ladder if name in item.get(field, ())]
-        for at, (field, word, value) in enumerate(given):
-            for _, upper_word, upper in given[at + 1:]:
-                if quantity.parse(value) > quantity.parse(upper):
-                    causes.invalid(f"{path}.{field}[{name}]", value,
-                                   f"{word} value {value} is greater than {upper_word} value {upper}")
+def namespace_status(obj: Obj, old: Obj, causes: Causes) -> None:
+    """A namespace is Terminating if, and only if, it is being deleted."""
+    phase = obj.get("status", {}).get("phase", "")
+    deleted = "deletionTimestamp" in obj.get("metadata", {})
+    if deleted and phase != "Terminating":
+        causes.invalid("status.Phase", phase, "may only be 'Terminating' if `deletionTimestamp` is not empty")
+    elif not deleted and phase != "Active":
+        causes.invalid("status.Phase", phase, "may only be 'Active' if `deletionTimestamp` is empty")

@@ -15,7 +15,7 @@ from timonier.api import names
 from timonier.api.structural import fieldpaths, soundness, structure
 from timonier.api.structural.nodes import every
 from timonier.api.validation.causes import Causes, Obj
-from timonier.api.validation.policies import client_config
+from timonier.api.validation.webhooks import client_config
 
 APPROVED = "api-approved.kubernetes.io"
 PROTECTED = ("k8s.io", "kubernetes.io")

@@ -81,6 +81,14 @@ def metadata_update(obj: Obj, old: Obj, causes: Causes) -> None:
     common(meta, causes)
 
 
+def template_metadata(meta: Obj, path: str, causes: Causes) -> None:
+    """The metadata of what controllers make more of: labels and annotations."""
+    if "labels" in meta:
+        labels(meta["labels"], f"{path}.labels", causes)
+    if "annotations" in meta:
+        annotation_pairs(meta["annotations"], f"{path}.annotations", causes)
+
+
 def labels(pairs: Mapping[str, str], path: str, causes: Causes) -> None:
     for key, value in pairs.items():
         causes.each_invalid(path, key, names.qualified_name(key))
@@ -139,5 +147,5 @@ def is_empty(selector: Obj) -> bool:
 
 def port_or_name(value: Any, path: str, causes: Causes) -> None:
     """A port by number, or by the name that a container gives it."""
-    check: Callable[[Any], list[str]] = names.port_number if isinstance(value, int) else names.port_name
+    check: Callable[[Any], names.Wrong] = names.port_number if isinstance(value, int) else names.port_name
     causes.each_invalid(path, value, check(value))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from timonier.api import names
 from timonier.api.validation.causes import Causes, Obj
@@ -35,7 +35,7 @@ def node_affinity(given: Obj, path: str, causes: Causes) -> None:
         node_selector(given[required], f"{path}.{required}", causes)
     for index, choice in enumerate(given.get(preferred, ())):
         weight(choice, f"{path}.{preferred}[{index}]", causes)
-        selector_term(choice.get("preference", {}), f"{path}.{preferred}[{index}].preference", causes)
+        selector_term(choice.get("preference", {}), f"{path}.{preferred}[{index}].preference", causes, any_value=True)
 
 
 def weight(choice: Obj, path: str, causes: Causes) -> None:
@@ -43,17 +43,18 @@ def weight(choice: Obj, path: str, causes: Causes) -> None:
         causes.invalid(f"{path}.weight", choice.get("weight", 0), "must be in the range 1-100")
 
 
-def node_selector(given: Obj, path: str, causes: Causes) -> None:
+def node_selector(given: Obj, path: str, causes: Causes, *, any_value: bool = False) -> None:
+    """Terms of which a node matches one. `any_value`: values that are no labels were let in before, and stay."""
     terms = given.get("nodeSelectorTerms", ())
     if not terms:
         causes.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")
     for index, term in enumerate(terms):
-        selector_term(term, f"{path}.nodeSelectorTerms[{index}]", causes)
+        selector_term(term, f"{path}.nodeSelectorTerms[{index}]", causes, any_value=any_value)
 
 
-def selector_term(term: Obj, path: str, causes: Causes) -> None:
+def selector_term(term: Obj, path: str, causes: Causes, *, any_value: bool) -> None:
     for index, expression in enumerate(term.get("matchExpressions", ())):
-        requirement(expression, f"{path}.matchExpressions[{index}]", causes)
+        requirement(expression, f"{path}.matchExpressions[{index}]", causes, any_value=any_value)
     for index, expression in enumerate(term.get("matchFields", ())):
         at, operator = f"{path}.matchFields[{index}]", expression.get("operator", "")
         if operator not in ("In", "NotIn"):
@@ -68,7 +69,7 @@ def selector_term(term: Obj, path: str, causes: Causes) -> None:
                 causes.each_invalid(f"{at}.values[{place}]", value, names.dns_subdomain(value))
 
 
-def requirement(expression: Obj, path: str, causes: Causes) -> None:
+def requirement(expression: Obj, path: str, causes: Causes, *, any_value: bool) -> None:
     operator, values = expression.get("operator", ""), expression.get("values", ())
     match operator:
         case "In" | "NotIn":
@@ -84,7 +85,7 @@ def requirement(expression: Obj, path: str, causes: Causes) -> None:
             causes.invalid(f"{path}.operator", operator, "not a valid selector operator")
     key = expression.get("key", "")
     causes.each_invalid(f"{path}.key", key, names.qualified_name(key))
-    if operator in ("In", "NotIn"):
+    if not any_value:
         for index, value in enumerate(values):
             causes.each_invalid(f"{path}.values[{index}]", value, names.label_value(value))
 
@@ -95,16 +96,39 @@ def affinity_term(term: Obj, path: str, causes: Causes) -> None:
             label_selector(term[field], f"{path}.{field}", causes)
     for namespace in term.get("namespaces", ()):
         causes.each_invalid(f"{path}.namespace", namespace, names.dns_label(namespace))
+    if "matchLabelKeys" in term or "mismatchLabelKeys" in term:
+        label_keys(term, path, causes)
     key = term.get("topologyKey", "")
     if not key:
         causes.required(f"{path}.topologyKey", "can not be empty")
     causes.each_invalid(f"{path}.topologyKey", key, names.qualified_name(key))
 
 
+def label_keys(term: Obj, path: str, causes: Causes) -> None:
+    """Labels of the pod itself that others must share, or must not (KEP-3633)."""
+    selector, same, other = term.get("labelSelector"), term.get("matchLabelKeys", ()), term.get("mismatchLabelKeys", ())
+    for field, keys in (("matchLabelKeys", same), ("mismatchLabelKeys", other)):
+        if keys and selector is None:
+            causes.forbidden(f"{path}.{field}", "must not be specified when labelSelector is not set")
+            continue
+        for index, key in enumerate(keys):
+            causes.each_invalid(f"{path}.{field}[{index}]", key, names.qualified_name(key))
+    taken = set((selector or {}).get("matchLabels", ()))
+    for expression in (selector or {}).get("matchExpressions", ()):
+        key = expression.get("key", "")
+        if key in same and key in taken:
+            causes.invalid(f"{path}[{list(same).index(key)}]", key, "exists in both matchLabelKeys and labelSelector")
+        taken.add(key)
+    for index, key in enumerate(same):
+        if key in other:
+            causes.invalid(f"{path}.matchLabelKeys[{index}]", key,
+                           "exists in both matchLabelKeys and mismatchLabelKeys")
+
+
 def tolerations(listed: Iterable[Obj], path: str, causes: Causes) -> None:
     for index, given in enumerate(listed):
-        at, key, operator = f"{path}[{index}]", given.get("key", ""), given.get("operator", "")
-        value, taint = given.get("value", ""), given.get("effect", "")
+        key, operator = given.get("key", ""), given.get("operator", "")
+        value, taint, at = given.get("value", ""), given.get("effect", ""), f"{path}[{index}]"
         if key:
             causes.each_invalid(f"{at}.key", key, names.qualified_name(key))
         elif operator != "Exists":
@@ -117,42 +141,60 @@ def tolerations(listed: Iterable[Obj], path: str, causes: Causes) -> None:
                 causes.invalid(f"{at}.operator", value, ";".join(wrong))
         elif operator == "Exists":
             if value:
-                causes.invalid(f"{at}.operator", given, "value must be empty when `operator` is 'Exists'")
+                causes.invalid(f"{at}.operator", value, "value must be empty when `operator` is 'Exists'")
         else:
             causes.unsupported(f"{at}.operator", operator, ("Equal", "Exists"))
-        effect(given, at, causes, optional=True)
+        if taint and taint not in EFFECTS:
+            causes.unsupported(f"{at}.effect", taint, EFFECTS)
 
 
-def effect(given: Obj, path: str, causes: Causes, *, optional: bool) -> None:
-    """What a taint does, or which effect a toleration tolerates."""
-    if optional and not given.get("effect"):
-        return
-    causes.one_of(given, path, "effect", EFFECTS)
-
-
-def spreading(listed: Iterable[Obj], path: str, causes: Causes) -> None:
+def taints(listed: Iterable[Obj], path: str, causes: Causes) -> None:
     taken: set[tuple[str, str]] = set()
+    for index, taint in enumerate(listed):
+        at, key, value = f"{path}[{index}]", taint.get("key", ""), taint.get("value", "")
+        causes.each_invalid(f"{at}.key", key, names.qualified_name(key))
+        if wrong := names.label_value(value):
+            causes.invalid(f"{at}.value", value, ";".join(wrong))
+        causes.one_of(taint, at, "effect", EFFECTS)
+        if (key, taint.get("effect", "")) in taken:
+            causes.duplicate(at, taint, "taints must be unique by key and effect pair")
+        taken.add((key, taint.get("effect", "")))
+
+
+def spreading(listed: Sequence[Obj], path: str, causes: Causes) -> None:
     for index, given in enumerate(listed):
-        at, key, otherwise = f"{path}[{index}]", given.get("topologyKey", ""), given.get("whenUnsatisfiable", "")
+        at, otherwise = f"{path}[{index}]", given.get("whenUnsatisfiable", "")
         if given.get("maxSkew", 0) <= 0:
             causes.invalid(f"{at}.maxSkew", given.get("maxSkew", 0), ABOVE_ZERO)
-        if not key:
+        if not given.get("topologyKey"):
             causes.required(f"{at}.topologyKey", "can not be empty")
-        else:
-            causes.each_invalid(f"{at}.topologyKey", key, names.qualified_name(key))
         if otherwise not in UNSATISFIABLE:
             causes.unsupported(f"{at}.whenUnsatisfiable", otherwise, UNSATISFIABLE)
-        if (key, otherwise) in taken:
-            causes.duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{key}, {otherwise}}}")
-        taken.add((key, otherwise))
+        pair = (given.get("topologyKey", ""), otherwise)
+        if pair in ((each.get("topologyKey", ""), each.get("whenUnsatisfiable", "")) for each in listed[index + 1:]):
+            causes.duplicate(f"{at}.{{topologyKey, whenUnsatisfiable}}", f"{{{pair[0]}, {pair[1]}}}")
         domains = given.get("minDomains")
-        if domains is not None and domains <= 0:
-            causes.invalid(f"{at}.minDomains", domains, ABOVE_ZERO)
-        elif domains is not None and otherwise != "DoNotSchedule":
-            causes.invalid(f"{at}.minDomains", domains, "can only use minDomains if whenUnsatisfiable=DoNotSchedule, "
-                           f"not {otherwise}")
+        if domains is not None:
+            if domains <= 0:
+                causes.invalid(f"{at}.minDomains", domains, ABOVE_ZERO)
+            if otherwise != "DoNotSchedule":
+                causes.invalid(f"{at}.minDomains", domains,
+                               f"can only use minDomains if whenUnsatisfiable=DoNotSchedule, not {otherwise}")
         for field in ("nodeAffinityPolicy", "nodeTaintsPolicy"):
-            if field in given and given[field] not in INCLUSION:
-                causes.unsupported(f"{at}.{field}", given[field], INCLUSION)
+            causes.optional(given, at, field, INCLUSION)
+        spread_keys(given, f"{at}.matchLabelKeys", causes)
         if "labelSelector" in given:
             label_selector(given["labelSelector"], f"{at}.labelSelector", causes)
+
+
+def spread_keys(given: Obj, path: str, causes: Causes) -> None:
+    """Labels of the pod itself by which those that it spreads with are told from others (KEP-3243)."""
+    keys, selector = given.get("matchLabelKeys", ()), given.get("labelSelector")
+    if keys and selector is None:
+        causes.forbidden(path, "must not be specified when labelSelector is not set")
+    selected = {*(selector or {}).get("matchLabels", ()),
+                *(each.get("key", "") for each in (selector or {}).get("matchExpressions", ()))} if keys else set()
+    for index, key in enumerate(keys):
+        causes.each_invalid(f"{path}[{index}]", key, names.qualified_name(key))
+        if key in selected:
+            causes.invalid(f"{path}[{index}]", key, "exists in both matchLabelKeys and labelSelector")

@@ -1,222 +1,209 @@
-"""Volumes of pods, and the paths in them: nothing may climb out of the place that it was given."""
+"""Volumes of pods, and the files that are made in them of Secrets, ConfigMaps, tokens and the pod's own fields."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
-from timonier.api import names, quantity
-from timonier.api.schema import definition
+from timonier.api import names
 from timonier.api.validation.causes import Causes, Obj
+from timonier.api.validation.claims import claim_spec
+from timonier.api.validation.environment import field_ref, resource_field_ref
+from timonier.api.validation.metadata import label_selector, template_metadata
+from timonier.api.validation.paths import plain_path
+from timonier.api.validation.signers import signer_name
+from timonier.api.validation.sources import PORTAL_TEXT, each_source, mode, source, too_long_portal
 
-VOLUME = "io.k8s.api.core.v1.Volume"
 VOLUME_FIELDS = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid")
-CONVERTIBLE = ("metadata.annotations", "metadata.labels", "metadata.name", "metadata.namespace", "metadata.uid",
-               "spec.nodeName", "spec.restartPolicy", "spec.serviceAccountName", "spec.schedulerName",
-               "spec.hostNetwork", "status.phase", "status.hostIP", "status.hostIPs", "status.podIP", "status.podIPs")
-RESOURCES = tuple(f"{side}.{name}" for side in ("limits", "requests")
-                  for name in ("cpu", "ephemeral-storage", "memory"))
-HOST_PATH_TYPES = ("", "DirectoryOrCreate", "Directory", "FileOrCreate", "File", "Socket", "CharDevice", "BlockDevice")
-MODE = "must be a number between 0 and 0777 (octal), both inclusive"
-SUBSCRIPT = re.compile(r"metadata\.(annotations|labels)\['(.*)'\]")
-CPU_DIVISORS = ("0", "1m", "1")
-MEMORY_DIVISORS = ("0", "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei")
 SHORTEST_TOKEN, LONGEST_TOKEN = 600, 2**32
+SHORTEST_CERTIFICATE, LONGEST_CERTIFICATE = 3600, 91 * 24 * 3600
+KEY_TYPES = ("RSA3072", "RSA4096", "ECDSAP256", "ECDSAP384", "ECDSAP521", "ED25519")
+TWICE = "conflicting duplicate paths"
 
 
-def volumes(listed: Iterable[Obj], path: str, causes: Causes) -> set[str]:
-    """Check a pod's volumes; returns the names that containers can mount."""
+def volumes(listed: Iterable[Obj], pod_name: str, path: str, causes: Causes) -> dict[str, Obj]:
+    """Check a pod's volumes; returns those that are right, which containers can mount. Templates have no name."""
+    good: dict[str, Obj] = {}
     taken: set[str] = set()
+    created = {f"{pod_name}-{volume.get('name', '')}" for volume in listed if "ephemeral" in volume} \
+        if pod_name else set()
     for index, volume in enumerate(listed):
-        at, name = f"{path}[{index}]", volume.get("name", "")
-        source(volume, at, causes)
-        if not name:
-            causes.required(f"{at}.name")
-        elif wrong := names.dns_label(name):
-            causes.each_invalid(f"{at}.name", name, wrong)
-        elif name in taken:
+        at, name, before = f"{path}[{index}]", volume.get("name", ""), len(causes)
+        for kind in each_source(volume, at, causes):
+            volume_source(kind, volume, pod_name, at, causes)
+        causes.required_name(volume, at, "name", names.dns_label)
+        if name in taken:
             causes.duplicate(f"{at}.name", name)
-        taken.add(name)
-    return taken
+        if len(causes) == before:
+            taken.add(name)
+            good[name] = volume
+        claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+        if claim in created:
+            causes.invalid(f"{at}.persistentVolumeClaim.claimName", claim,
+                           "must not reference a PVC that gets created for an ephemeral volume")
+    return good
 
 
-def source(volume: Obj, path: str, causes: Causes) -> None:
-    kinds = [field for field in volume if field != "name"]
-    for extra in kinds[1:]:
-        causes.forbidden(f"{path}.{extra}", "may not specify more than 1 volume type")
-    if not kinds:
-        causes.required(path, "must specify a volume type")
-        return
-    kind = kinds[0]
+def volume_source(kind: str, volume: Obj, pod_name: str, path: str, causes: Causes) -> None:
     given, at = volume[kind], f"{path}.{kind}"
     match kind:
-        case "emptyDir":
-            if quantity.parse(given.get("sizeLimit", "0")) < 0:
-                causes.forbidden(f"{at}.sizeLimit", "SizeLimit field must be a valid resource quantity")
-        case "hostPath":
-            host_path(given, at, causes)
         case "secret" | "configMap":
             files(given, "secretName" if kind == "secret" else "name", at, causes)
         case "downwardAPI":
             mode(given, "defaultMode", at, causes)
-            downward(given.get("items", ()), f"{at}.items", causes)
+            downward(given.get("items", ()), at, causes)
         case "projected":
             projected(given, at, causes)
-        case "persistentVolumeClaim":
-            required(given, at, causes, "claimName")
-        case "nfs":
-            required(given, at, causes, "server", "path")
-            if given.get("path") and not given["path"].startswith("/"):
-                causes.invalid(f"{at}.path", given["path"], "must be an absolute path")
         case "ephemeral":
-            required(given, at, causes, "volumeClaimTemplate")
-        case "image":
-            required(given, at, causes, "reference")
+            claim_template(given, volume.get("name", ""), pod_name, path, causes)
         case _:
-            required(given, at, causes, *definition(definition(VOLUME)["properties"][kind]["$ref"]).get("required", ()))
+            source(kind, given, path, causes)
+            if kind == "iscsi" and too_long_portal(given, volume.get("name", "")):
+                causes.invalid(f"{path}.name", volume.get("name", ""), PORTAL_TEXT)
+            if kind == "image" and pod_name and not given.get("reference"):
+                causes.required(f"{at}.reference")
 
 
-def required(given: Obj, path: str, causes: Causes, *fields: str) -> None:
-    for field in fields:
-        if not given.get(field):
-            causes.required(f"{path}.{field}")
-
-
-def host_path(given: Obj, path: str, causes: Causes) -> None:
-    if not given.get("path"):
-        causes.required(f"{path}.path")
-    elif ".." in given["path"].split("/"):
-        causes.invalid(f"{path}.path", given["path"], "must not contain '..'")
-    if given.get("type", "") not in HOST_PATH_TYPES:
-        causes.unsupported(f"{path}.type", given["type"], sorted(HOST_PATH_TYPES))
+def claim_template(given: Obj, name: str, pod_name: str, path: str, causes: Causes) -> None:
+    """A claim that is made for the pod, named after both."""
+    template = given.get("volumeClaimTemplate")
+    if template is None:
+        causes.required(f"{path}.ephemeral.volumeClaimTemplate")
+    else:
+        at = f"{path}.ephemeral.volumeClaimTemplate"
+        template_metadata(template.get("metadata", {}), f"{at}.metadata", causes)
+        claim_spec(template.get("spec", {}), f"{at}.spec", causes)
+    if pod_name and name:
+        claim = f"{pod_name}-{name}"
+        for text in names.dns_subdomain(claim):
+            causes.invalid(f"{path}.name", name, f'PVC name "{claim}": {text}')
 
 
 def files(given: Obj, name: str, path: str, causes: Causes) -> None:
     """The keys of a Secret or ConfigMap as files."""
-    required(given, path, causes, name)
+    causes.required_fields(given, path, name)
     mode(given, "defaultMode", path, causes)
     for index, item in enumerate(given.get("items", ())):
         key_to_path(item, f"{path}.items[{index}]", causes)
 
 
 def key_to_path(item: Obj, path: str, causes: Causes) -> None:
-    required(item, path, causes, "key", "path")
-    if item.get("path"):
-        plain_path(item["path"], f"{path}.path", causes)
+    causes.required_fields(item, path, "key", "path")
+    plain_path(item.get("path", ""), f"{path}.path", causes)
     mode(item, "mode", path, causes)
 
 
-def mode(given: Obj, field: str, path: str, causes: Causes) -> None:
-    value = given.get(field)
-    if value is not None and not 0 <= value <= 0o777:
-        causes.invalid(f"{path}.{field}", value, MODE)
-
-
 def downward(items: Iterable[Obj], path: str, causes: Causes) -> None:
-    for index, item in enumerate(items):
-        at = f"{path}[{index}]"
-        required(item, at, causes, "path")
-        if item.get("path"):
-            plain_path(item["path"], f"{at}.path", causes)
+    """Fields of the pod as files. What is wrong is said of the source, not of the item."""
+    for item in items:
+        causes.required_fields(item, path, "path")
+        plain_path(item.get("path", ""), f"{path}.path", causes)
         if "fieldRef" in item:
-            field_ref(item["fieldRef"], VOLUME_FIELDS, f"{at}.fieldRef", causes)
+            field_ref(item["fieldRef"], VOLUME_FIELDS, f"{path}.fieldRef", causes)
             if "resourceFieldRef" in item:
-                causes.invalid(at, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
+                causes.invalid(path, "resource", "fieldRef and resourceFieldRef can not be specified simultaneously")
         elif "resourceFieldRef" in item:
-            resource_field_ref(item["resourceFieldRef"], f"{at}.resourceFieldRef", causes, in_volume=True)
+            resource_field_ref(item["resourceFieldRef"], f"{path}.resourceFieldRef", causes, in_volume=True)
         else:
-            causes.required(at, "one of fieldRef and resourceFieldRef is required")
-        mode(item, "mode", at, causes)
+            causes.required(path, "one of fieldRef and resourceFieldRef is required")
+        mode(item, "mode", path, causes)
 
 
 def projected(given: Obj, path: str, causes: Causes) -> None:
+    """Several sources in one volume: no two of them write the same file."""
     mode(given, "defaultMode", path, causes)
     taken: set[str] = set()
     for index, part in enumerate(given.get("sources", ())):
         at = f"{path}.sources[{index}]"
-        for extra in list(part)[1:]:
-            causes.forbidden(f"{at}.{extra}", "may not specify more than 1 volume type")
-        if not part:
+        for kind, below in part.items():
+            projection(kind, below, f"{at}.{kind}", path, causes)
+            for file, shown in written(kind, below):
+                if file in taken:
+                    causes.invalid(path, shown, TWICE)
+                taken.add(file)
+        if len(part) > 1:
+            causes.forbidden(at, "may not specify more than 1 volume type per source")
+        elif not part:
             causes.required(at, "must specify a volume type")
-            continue
-        kind = next(iter(part))
-        below, inner = part[kind], f"{at}.{kind}"
-        paths: list[str] = []
-        match kind:
-            case "secret" | "configMap":
-                required(below, inner, causes, "name")
-                for place, item in enumerate(below.get("items", ())):
-                    key_to_path(item, f"{inner}.items[{place}]", causes)
-                paths = [item.get("path", "") for item in below.get("items", ())]
-            case "downwardAPI":
-                downward(below.get("items", ()), f"{inner}.items", causes)
-                paths = [item.get("path", "") for item in below.get("items", ())]
-            case "serviceAccountToken":
-                token(below, inner, causes)
-                paths = [below.get("path", "")]
-        for each in paths:
-            if each and each in taken:
-                causes.invalid(f"{inner}.path" if kind == "serviceAccountToken" else inner, each,
-                               "conflicting duplicate paths")
-            taken.add(each)
 
 
-def token(given: Obj, path: str, causes: Causes) -> None:
+def written(kind: str, given: Obj) -> Iterator[tuple[str, str]]:
+    """The files that a projection writes, each with what a conflict is said of."""
+    match kind:
+        case "secret" | "configMap" | "downwardAPI":
+            for item in given.get("items", ()):
+                if item.get("path"):
+                    yield item["path"], item["path"] if kind == "downwardAPI" else given.get("name", "")
+        case "clusterTrustBundle":
+            yield given.get("path", ""), given.get("path", "")
+        case "podCertificate":
+            for field in ("credentialBundlePath", "keyPath", "certificateChainPath"):
+                if given.get(field):
+                    yield given[field], given[field]
+
+
+def projection(kind: str, given: Obj, path: str, whole: str, causes: Causes) -> None:
+    match kind:
+        case "secret" | "configMap":
+            causes.required_fields(given, path, "name")
+            for place, item in enumerate(given.get("items", ())):
+                key_to_path(item, f"{path}.items[{place}]", causes)
+        case "downwardAPI":
+            downward(given.get("items", ()), path, causes)
+        case "serviceAccountToken":
+            token(given, path, whole, causes)
+        case "clusterTrustBundle":
+            trust_bundle(given, path, causes)
+        case "podCertificate":
+            pod_certificate(given, path, causes)
+
+
+def token(given: Obj, path: str, whole: str, causes: Causes) -> None:
     seconds = given.get("expirationSeconds", 3600)
     if seconds < SHORTEST_TOKEN:
         causes.invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
-    elif seconds > LONGEST_TOKEN:
+    if seconds > LONGEST_TOKEN:
         causes.invalid(f"{path}.expirationSeconds", seconds, "may not specify a duration larger than 2^32 seconds")
-    required(given, path, causes, "path")
-    if given.get("path"):
-        plain_path(given["path"], f"{path}.path", causes)
+    if not given.get("path"):
+        causes.required(f"{whole}.path")
+    else:
+        plain_path(given["path"], f"{whole}.path", causes)
 
 
-def local_path(value: str, path: str, causes: Causes) -> None:
-    """A path below the volume's root."""
-    if value.startswith("/"):
-        causes.invalid(path, value, "must be a relative path")
-    if ".." in value.split("/"):
-        causes.invalid(path, value, "must not contain '..'")
+def trust_bundle(given: Obj, path: str, causes: Causes) -> None:
+    """Certificates of authorities: those of one bundle, or of all bundles of a signer."""
+    name, signer = given.get("name"), given.get("signerName")
+    if name is not None and signer is not None:
+        causes.invalid(path, given, "only one of name and signerName may be used")
+    elif name is not None:
+        if not name:
+            causes.required(f"{path}.name", "must be a valid object name")
+        for text in names.dns_subdomain(name.rpartition(":")[2]):
+            causes.invalid(f"{path}.name", name, f"not a valid clustertrustbundlename: {text}")
+        if "labelSelector" in given:
+            causes.invalid(f"{path}.labelSelector", given["labelSelector"],
+                           "labelSelector must be unset if name is specified")
+    elif signer is not None:
+        if not signer:
+            causes.required(f"{path}.signerName", "must be a valid signer name")
+        signer_name(signer, f"{path}.signerName", causes)
+        label_selector(given.get("labelSelector", {}), f"{path}.labelSelector", causes)
+    else:
+        causes.required(path, "either name or signerName must be specified")
+    causes.required_fields(given, path, "path")
+    plain_path(given.get("path", ""), f"{path}.path", causes)
 
 
-def plain_path(value: str, path: str, causes: Causes) -> None:
-    """A path of a file that we write: `..data` and its like are ours."""
-    local_path(value, path, causes)
-    if value.startswith("..") and not value.startswith("../"):
-        causes.invalid(path, value, "must not start with '..'")
-
-
-def field_ref(given: Obj, supported: Iterable[str], path: str, causes: Causes) -> None:
-    """A field of the pod, for an environment variable or a file."""
-    field = given.get("fieldPath", "")
-    if not given.get("apiVersion"):
-        causes.required(f"{path}.apiVersion")
-    if not field:
-        causes.required(f"{path}.fieldPath")
-        return
-    if found := SUBSCRIPT.fullmatch(field):
-        wrong = names.qualified_name(found[2].lower() if found[1] == "annotations" else found[2])
-        causes.each_invalid(path, field, wrong)
-    elif field not in CONVERTIBLE:
-        causes.invalid(f"{path}.fieldPath", field, f"error converting fieldPath: field label not supported: {field}")
-    elif field not in supported:
-        causes.unsupported(f"{path}.fieldPath", field, sorted(supported))
-
-
-def resource_field_ref(given: Obj, path: str, causes: Causes, *, in_volume: bool) -> None:
-    """A limit or request of a container, for an environment variable or a file."""
-    if in_volume and not given.get("containerName"):
-        causes.required(f"{path}.containerName")
-    resource = given.get("resource", "")
-    if not resource:
-        causes.required(f"{path}.resource")
-    elif resource not in RESOURCES and not resource.partition(".")[2].startswith("hugepages-"):
-        causes.unsupported(f"{path}.resource", resource, RESOURCES)
-    divisor = given.get("divisor", "0")
-    allowed = CPU_DIVISORS if resource.endswith(".cpu") else MEMORY_DIVISORS
-    if divisor not in allowed:
-        what = "cpu" if allowed is CPU_DIVISORS else "memory"
-        text = "1m and 1" if what == "cpu" else ", ".join(MEMORY_DIVISORS[1:])
-        causes.invalid(f"{path}.divisor", divisor,
-                       f"only divisor's values {text} are supported with the {what} resource")
+def pod_certificate(given: Obj, path: str, causes: Causes) -> None:
+    """A key pair and its certificate, which the kubelet asks for (KEP-4317)."""
+    signer_name(given.get("signerName", ""), f"{path}.signerName", causes)
+    if given.get("keyType", "") not in KEY_TYPES:
+        causes.unsupported(f"{path}.keyType", given.get("keyType", ""), KEY_TYPES)
+    seconds = given.get("maxExpirationSeconds")
+    if seconds is not None and not SHORTEST_CERTIFICATE <= seconds <= LONGEST_CERTIFICATE:
+        causes.invalid(f"{path}.maxExpirationSeconds", seconds, "if provided, maxExpirationSeconds must be "
+                       f">= {SHORTEST_CERTIFICATE} and <= {LONGEST_CERTIFICATE}")
+    places = [field for field in ("credentialBundlePath", "keyPath", "certificateChainPath") if given.get(field)]
+    for field in places:
+        plain_path(given[field], f"{path}.{field}", causes)
+    if not places:
+        causes.required(path, "specify at least one of credentialBundlePath, keyPath, and certificateChainPath")
