@@ -99,7 +99,7 @@ RULES: dict[str, Rules] = {
         "status": pod_changes.pod_status, "ephemeralcontainers": pod_changes.ephemeral_containers}),
     "v1/PodTemplate": Rules(pods.pod_template),
     "v1/ReplicationController": Rules(workloads.replication_controller, doors={
-        "status": workloads.replica_set_status}),
+        "status": workloads.replica_set_status, "scale": workloads.scale}),
     "v1/ResourceQuota": Rules(limits.resource_quota, limits.resource_quota_update, doors={
         "status": limits.resource_quota_status}),
     "v1/Secret": Rules(config.secret, config.secret_update, changes_first=True),
@@ -110,11 +110,11 @@ RULES: dict[str, Rules] = {
     "apps/v1/DaemonSet": Rules(workloads.daemon_set, workloads.selector_update, doors={
         "status": workloads.daemon_set_status}),
     "apps/v1/Deployment": Rules(workloads.deployment, workloads.selector_update, doors={
-        "status": workloads.deployment_status}),
+        "status": workloads.deployment_status, "scale": workloads.scale}),
     "apps/v1/ReplicaSet": Rules(workloads.replica_set, workloads.selector_update, doors={
-        "status": workloads.replica_set_status}),
+        "status": workloads.replica_set_status, "scale": workloads.scale}),
     "apps/v1/StatefulSet": Rules(workloads.stateful_set, workloads.stateful_set_update, name=names.dns_label, doors={
-        "status": workloads.stateful_set_status}),
+        "status": workloads.stateful_set_status, "scale": workloads.scale}),
     "autoscaling/v1/HorizontalPodAutoscaler": Rules(scaling.autoscaler, doors={"status": scaling.autoscaler_status}),
     "autoscaling/v2/HorizontalPodAutoscaler": Rules(scaling.autoscaler, doors={"status": scaling.autoscaler_status}),
     "batch/v1/CronJob": Rules(jobs.cron_job),

@@ -239,6 +239,11 @@ def controller_revision(obj: Obj, causes: Causes) -> None:
         causes.invalid("revision", obj["revision"], NON_NEGATIVE)
 
 
+def scale(obj: Obj, old: Obj, causes: Causes) -> None:
+    """Through /scale: the count alone."""
+    causes.non_negative(obj.get("spec", {}), "spec", "replicas")
+
+
 def counted(fields: Iterable[str], within: Iterable[str] = ()) -> Callable[[Obj, Obj, Causes], None]:
     """A check of a status that counts: nothing negative, and what is counted `within` no more than there is."""
     fields, within = tuple(fields), tuple(within)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from timonier.api.errors import Cause, Forbidden, invalid
+from timonier.api.errors import Forbidden
 from timonier.api.kinds import Kind
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
@@ -57,25 +57,7 @@ def taken(kind: Kind, part: str, old: Object, new: Object) -> Object:
         conditions = (new.get("status") or {}).get("conditions") or []
         return old | {"metadata": metadata, "status": (old.get("status") or {}) | {"conditions": conditions}}
     containers = (new.get("spec") or {}).get("ephemeralContainers") or []
-    refuse_changes(kind, old, containers)
     return old | {"metadata": metadata, "spec": old["spec"] | {"ephemeralContainers": containers}}
-
-
-def refuse_changes(kind: Kind, old: Object, containers: list[Object]) -> None:
-    """Ephemeral containers can be added, and neither changed nor taken away. Raises Invalid."""
-    by_name = {container.get("name"): container for container in containers}
-    before = old["spec"].get("ephemeralContainers") or []
-    wrong = []
-    for index, container in enumerate(before):
-        found, field = by_name.get(container["name"]), f"spec.ephemeralContainers[{index}]"
-        if found is None:
-            wrong.append(Cause("FieldValueForbidden", "spec.ephemeralContainers",
-                               f"Forbidden: existing ephemeral containers {container['name']!r} may not be removed\n"))
-        elif any(found.get(key) != container.get(key) for key in ("image", "command", "args", "targetContainerName")):
-            wrong.append(Cause("FieldValueForbidden", field,
-                               "Forbidden: existing ephemeral containers may not be changed"))
-    if wrong:
-        raise invalid(kind.group, kind.kind, old["metadata"]["name"], wrong)
 
 
 def same(sent: Object, old: Object) -> Object:
