@@ -170,3 +170,22 @@ async def test_a_namespace_gets_what_every_one_has_and_goes_with_its_content(liv
 async def test_a_node_is_given_its_range(live: Live):
     found = await live.until(core_v1.Node, lambda found: bool(found and found[0].spec.podCIDR), "")
     assert found[0].spec.podCIDRs == ["10.244.0.0/24"]
+
+
+async def test_a_quota_follows_what_is_used_of_any_kind(live: Live):
+    hard = {"pods": "2", "configmaps": "9", "count/leases.coordination.k8s.io": "1"}
+    await live.client.create(core_v1.ResourceQuota(
+        metadata=meta_v1.ObjectMeta(name="q", namespace="default"), spec=core_v1.ResourceQuotaSpec(hard=hard)))
+
+    def says(**used: str) -> Callable[[list[Any]], bool]:
+        return lambda found: bool(found) and {name: found[0].status.used.get(name) for name in used} == used
+
+    await live.until(core_v1.ResourceQuota, says(pods="0", configmaps="1"))
+    await live.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="c", namespace="default")))
+    await live.until(core_v1.ResourceQuota, says(configmaps="2"))
+    await live.client.create(deployment("web"))
+    await live.until(core_v1.ResourceQuota, says(pods="2"))
+    await live.client.delete(core_v1.ConfigMap, "c", "default")
+    await live.until(core_v1.ResourceQuota, says(configmaps="1"))
+    await live.client.delete(apps_v1.Deployment, "web", "default")
+    await live.until(core_v1.ResourceQuota, says(pods="0"))

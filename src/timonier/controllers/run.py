@@ -24,6 +24,8 @@ from timonier.controllers.nodelifecycle.eviction import TaintEvictionController
 from timonier.controllers.nodelifecycle.health import NodeHealthController
 from timonier.controllers.podgc import PodGarbageController
 from timonier.controllers.replicaset import ReplicaSetController
+from timonier.controllers.resourcequota.controller import ResourceQuotaController, quotas_of
+from timonier.controllers.resourcequota.mirrors import Counted
 from timonier.controllers.rootca import RootCaController
 from timonier.controllers.serviceaccount import ServiceAccountController
 from timonier.controllers.settings import ControllerSettings
@@ -93,6 +95,9 @@ async def work(settings: ControllerSettings, client: Client, clock: Clock, autho
     runner.add(NodeHealthController(settings.node_monitor_grace_period), workers=1)
     if settings.allocate_node_cidrs:
         runner.add(NodeIpamController(settings.cluster_cidr, settings.node_cidr_mask_size), workers=1)
+    counted = Counted(informers, discovered)
+    quotas = runner.add(ResourceQuotaController(counted))
+    counted.changed = lambda namespace: [*map(quotas.queue.add, quotas_of(namespace, quotas.snapshot))]
     garbage = GarbageController(informers, discovered, clock)
     garbage.enqueue = runner.add(garbage).queue.add
     shown.metrics["controllers"] = lambda: render(runner.counts)

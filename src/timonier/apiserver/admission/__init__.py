@@ -1,7 +1,7 @@
 """Admission: what is changed in a request, and refused, between authorisation and the store.
 
 One plugin a file, all of them the built-in ones of Kubernetes; the list below is in its order. Not here yet:
-PodSecurity, ResourceQuota, admission policies, DefaultStorageClass, DefaultIngressClass,
+PodSecurity, admission policies, DefaultStorageClass, DefaultIngressClass,
 StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement, and the plugins about certificate requests.
 """
 
@@ -16,6 +16,7 @@ from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from timonier.apiserver.admission.node_restriction import NodeRestriction
 from timonier.apiserver.admission.plugins import Chain
 from timonier.apiserver.admission.priority import Priority
+from timonier.apiserver.admission.resource_quota import ResourceQuota
 from timonier.apiserver.admission.runtime_class import RuntimeClass
 from timonier.apiserver.admission.service_account import ServiceAccount
 from timonier.apiserver.admission.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
@@ -42,4 +43,5 @@ def chain(server: ApiServer) -> Chain:
     return Chain((NamespaceLifecycle(registry), LimitRanger(registry), ServiceAccount(registry),
                   NodeRestriction(registry), TaintNodesByCondition(), Priority(registry), DefaultTolerationSeconds(),
                   RuntimeClass(registry), MutatingWebhooks(webhooks(MUTATING)),
-                  ValidatingWebhooks(webhooks(VALIDATING)), EscalationCheck(server.authoriser)))
+                  ValidatingWebhooks(webhooks(VALIDATING)), EscalationCheck(server.authoriser),
+                  ResourceQuota(registry, server.clock)))
