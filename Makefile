@@ -5,12 +5,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
 NAME   ?= timonier
+REQUESTS ?= 50000
 
 RUN_PACKAGES   := python3-venv containerd runc containernetworking-plugins libnftables1 nftables iproute2 util-linux \
                   busybox-static
 BENCH_PACKAGES := etcd-server
 
-.PHONY: run test test-unit check docs bench clean install packages bench-packages test-clients lock
+.PHONY: run test test-unit check docs fuzz bench clean install packages bench-packages test-clients lock
 
 run: install packages  ## a cluster, a web application on it, and a look at how it heals
 	$(SUDO) $(BIN)/timonier start --name $(NAME)
@@ -34,6 +35,10 @@ check: install  ## style, types, layers, lock
 
 docs: install  ## write the pages of docs/reference that derive from the code
 	$(BIN)/python scripts/reference.py
+
+fuzz: install packages  ## random requests against a real API server: ours, then schemathesis on each of its documents
+	$(SUDO) env PYTHONPATH=tests $(BIN)/python -m fuzz --requests $(REQUESTS)
+	$(SUDO) env PYTHONPATH=tests $(BIN)/python -m fuzz --schemathesis 20
 
 bench: install packages bench-packages  ## every figure beside its floor or its peer, from this machine and this run
 	$(SUDO) $(BIN)/python bench
