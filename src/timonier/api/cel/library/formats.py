@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, ClassVar
@@ -28,7 +28,7 @@ UUID = re.compile("[0-9a-f]{8}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{4}-?[0-9a-f]{
 @dataclass(frozen=True, slots=True)
 class Format:
     name: str
-    check: Callable[[str], list[str]]
+    check: Callable[[str], Sequence[str]]
     pattern: int
     """The length of the pattern that it stands for, for its cost."""
     cel_type: ClassVar[Type] = FORMAT
@@ -46,12 +46,12 @@ class Validate(Cost):
         return Estimate(operands[1].size().by(TRAVERSE).by(128 * PATTERN))
 
 
-def prefix(check: Callable[[str], list[str]]) -> Callable[[str], list[str]]:
+def prefix(check: Callable[[str], Sequence[str]]) -> Callable[[str], Sequence[str]]:
     """Of a name that more is put behind: it may end in a dash."""
     return lambda text: check(f"{text[:-2]}a" if len(text) > 1 and text[-1] == "-" else text)
 
 
-def told(read: Callable[[str], Any], problem: str) -> Callable[[str], list[str]]:
+def told(read: Callable[[str], Any], problem: str) -> Callable[[str], Sequence[str]]:
     def check(text: str) -> list[str]:
         try:
             read(text)
@@ -81,7 +81,7 @@ def named(name: str) -> Optional:
 
 def validate(form: Format, text: str) -> Optional:
     wrong = form.check(text)
-    return Optional(wrong) if wrong else NONE
+    return Optional(list(wrong)) if wrong else NONE
 
 
 def constant(form: Format) -> Callable[[], Format]:
