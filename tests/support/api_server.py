@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from timonier.api.protobuf import envelope
+from timonier.api.protobuf.decode import decoder
 from timonier.apiserver import admission
 from timonier.apiserver.access import access
 from timonier.apiserver.app import ApiServer
@@ -50,6 +52,12 @@ class Reply:
         return orjson.loads(self.content)
 
     @property
+    def protobuf(self) -> Any:
+        """The object of an answer in protobuf."""
+        assert self.headers["content-type"] == "application/vnd.kubernetes.protobuf"
+        return envelope.decode(self.content)
+
+    @property
     def message(self) -> str:
         return str(self.json["message"])
 
@@ -83,15 +91,27 @@ class FakeTaken:
         self.aborted = True
         self.close()
 
+    @property
+    def head(self) -> bytes:
+        """Status and headers of the answer."""
+        return bytes(self.data).partition(b"\r\n\r\n")[0]
+
     def events(self) -> list[Any]:
-        """The watch events received so far."""
+        """The watch events received so far, whether as lines of JSON or as messages."""
         _, _, rest = bytes(self.data).partition(b"\r\n\r\n")
         body = b""
         while rest:
             size, _, rest = rest.partition(b"\r\n")
             body += rest[:int(size, 16)]
             rest = rest[int(size, 16) + 2:]
-        return [orjson.loads(line) for line in body.splitlines()]
+        if b"vnd.kubernetes.protobuf" not in self.head:
+            return [orjson.loads(line) for line in body.splitlines()]
+        found = []
+        while body:
+            end = 4 + int.from_bytes(body[:4], "big")
+            found.append(decoder("io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent")(body[4:end]))
+            body = body[end:]
+        return found
 
 
 class Cluster:

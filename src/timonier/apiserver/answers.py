@@ -1,27 +1,34 @@
 """Answers: objects, lists and failures in the form that the client accepts.
 
-What the cache holds as JSON goes out as it is; anything else (YAML, Tables, metadata alone, another version) is decoded
-first. Which form that is, is decided in `negotiate`.
+What the cache holds as JSON goes out as it is, and so does what it keeps as protobuf; anything else (YAML, Tables,
+metadata alone, another version) is decoded first. Which form that is, is decided in `negotiate`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 
 from timonier.api.errors import ApiError, BadRequest, NotAcceptable
 from timonier.api.kinds import Kind
+from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
+from timonier.api.protobuf import NotInProtobuf, envelope
 from timonier.apiserver.cache import Item
 from timonier.apiserver.conversion import from_storage, is_view
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.listing import Listing
-from timonier.apiserver.negotiate import JSON, PLAIN, YAML, Accepted, accepted
+from timonier.apiserver.negotiate import JSON, PLAIN, YAML, Accepted, of_failure
 from timonier.apiserver.request import Object, Request
 from timonier.kit.clock import Time
 
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
 INCLUDED = ("None", "Metadata", "Object")
 TEXT = "text/plain; charset=utf-8"
+WHOLE_PROTOBUF = Accepted(PROTOBUF)
 
 
 def plain(status: int, text: str, content_type: str = TEXT) -> Answer:
@@ -29,23 +36,30 @@ def plain(status: int, text: str, content_type: str = TEXT) -> Answer:
 
 
 def encoded(status: int, value: Object, form: Accepted = PLAIN) -> Answer:
-    """A document in the accepted media type."""
+    """A document in the accepted media type. Raises NotAcceptable where it has no such form."""
     if form.media_type == YAML:
         from timonier.apiserver import yamls
         body = yamls.dump(value)
+    elif form.media_type == PROTOBUF:
+        body = enveloped(value)
     else:
-        body = orjson.dumps(value)
-    return Answer(status, [("content-type", form.content_type)], body)
+        body = orjson.dumps(value, option=orjson.OPT_INDENT_2 if form.pretty else None)
+    return Answer(status, [("content-type", form.media_type)], body)
+
+
+def enveloped(value: Object) -> bytes:
+    """An object in protobuf. Raises NotAcceptable for what has no message."""
+    try:
+        return envelope.encode(value)
+    except NotInProtobuf:
+        raise NotAcceptable(f"object *{value['apiVersion'].rpartition('/')[2]}.{value['kind']} does not implement the "
+                            "protobuf marshalling interface and cannot be encoded to a protobuf message") from None
 
 
 def failure(error: ApiError, request: Request | None = None) -> Answer:
-    """A Status, or text for errors that have none. Where the client accepts nothing that there is, JSON."""
-    try:
-        form = accepted(request.headers.get("accept", "") if request else "")
-    except NotAcceptable:
-        form = PLAIN
+    """A Status, or text for errors that have none."""
     answer = plain(error.code, error.message) if error.plain else \
-        encoded(error.code, error.status(), Accepted(form.media_type))
+        encoded(error.code, error.status(), of_failure(request) if request else PLAIN)
     if error.retry_after:
         answer.headers.append(("retry-after", str(error.retry_after)))
     return answer
@@ -59,17 +73,20 @@ def success(message: str = "", **details: str) -> Object:
     return status | {"details": {key: value for key, value in details.items() if value}}
 
 
-def of_item(request: Request, kind: Kind, item: Item, now: Time) -> Answer:
+def of_item(server: ApiServer, request: Request, kind: Kind, item: Item) -> Answer:
     """One object of the cache."""
-    form = accepted(request.headers.get("accept", ""))
+    form = request.form
     if form == PLAIN and not is_view(kind):
         return Answer(200, [("content-type", JSON)], item.value)
-    return shown(200, from_storage(kind, item.decode()), kind, form, included(request), now)
+    if form == WHOLE_PROTOBUF:
+        content = envelope.envelope(kind.apiVersion, kind.kind, server.messages.of(kind, item))
+        return Answer(200, [("content-type", PROTOBUF)], content)
+    return shown(200, from_storage(kind, item.decode()), kind, form, included(request), server.clock.now())
 
 
 def of_object(request: Request, kind: Kind, obj: Object, now: Time, status: int = 200) -> Answer:
     """One object of a write."""
-    form = accepted(request.headers.get("accept", ""))
+    form = request.form
     if form == PLAIN:
         return Answer(status, [("content-type", JSON)], orjson.dumps(obj))
     return shown(status, obj, kind, form, included(request), now)
@@ -87,27 +104,32 @@ def transformed(obj: Object, kind: Kind, form: Accepted, include: str, now: Time
         case "PartialObjectMetadata":
             return partial(obj, form)
         case "PartialObjectMetadataList":
-            raise NotAcceptable("you requested PartialObjectMetadataList, but the requested object is not a list")
+            raise NotAcceptable("you requested PartialObjectMetadataList, but the requested object is not a list "
+                                f"({go_type(kind, kind.kind)})")
     return obj
 
 
-def of_listing(request: Request, kind: Kind, listing: Listing, now: Time) -> Answer:
+def of_listing(server: ApiServer, request: Request, kind: Kind, listing: Listing) -> Answer:
     """A list, in the order of its keys."""
-    form = accepted(request.headers.get("accept", ""))
+    form, items = request.form, listing.items
     metadata: Object = {"resourceVersion": str(listing.revision)}
     if listing.after:
         metadata["continue"] = listing.after
     if listing.remaining:
         metadata["remainingItemCount"] = listing.remaining
     if form == PLAIN and not is_view(kind):
-        return Answer(200, [("content-type", JSON)], joined(kind, metadata, listing.items))
-    objects = [from_storage(kind, item.decode()) for item in listing.items]
+        return Answer(200, [("content-type", JSON)], joined(kind, metadata, items))
+    if form.form == "PartialObjectMetadata":
+        raise NotAcceptable("you requested PartialObjectMetadata, but the requested object is a list "
+                            f"({go_type(kind, kind.list_kind)})")
+    if form == WHOLE_PROTOBUF:
+        body = envelope.list_body(metadata, [server.messages.of(kind, item) for item in items])
+        return Answer(200, [("content-type", PROTOBUF)], envelope.envelope(kind.apiVersion, kind.list_kind, body))
+    objects = [from_storage(kind, item.decode()) for item in items]
     if form.form == "Table":
-        table = tabled(kind, objects, form, included(request), now)
+        table = tabled(kind, objects, form, included(request), server.clock.now())
         return encoded(200, table | {"metadata": metadata}, form)
     if form.form:
-        # Lists of metadata are asked for by the name of the list and, by older clients, by that of its elements.
-        form = Accepted(form.media_type, "PartialObjectMetadataList", form.version)
         return encoded(200, {"kind": form.form, "apiVersion": f"meta.k8s.io/{form.version}", "metadata": metadata,
                              "items": [partial(obj, form) for obj in objects]}, form)
     return encoded(200, {"kind": kind.list_kind, "apiVersion": kind.apiVersion, "metadata": metadata,
@@ -142,3 +164,10 @@ def tabled(kind: Kind, objects: Sequence[Object], form: Accepted, include: str, 
 
 def partial(obj: Object, form: Accepted) -> Object:
     return {"kind": "PartialObjectMetadata", "apiVersion": f"meta.k8s.io/{form.version}", "metadata": obj["metadata"]}
+
+
+def go_type(kind: Kind, name: str) -> str:
+    """What Kubernetes calls its type for a kind or its list, as messages show it."""
+    if kind.custom is not None:
+        return "*unstructured.UnstructuredList" if name == kind.list_kind else "*unstructured.Unstructured"
+    return f"*{kind.group.split('.')[0] or 'core'}.{name}"

@@ -29,10 +29,12 @@ from timonier.apiserver.documents import Answer
 from timonier.apiserver.fairness.families import families as fairness_families
 from timonier.apiserver.fairness.gate import Gate
 from timonier.apiserver.feed import Feed
+from timonier.apiserver.messages import Messages
 from timonier.apiserver.metrics import Metrics
 from timonier.apiserver.registry import Registry
 from timonier.apiserver.request import Request, parse
 from timonier.apiserver.settings import ApiServerSettings
+from timonier.apiserver.watching.audience import Audiences
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.exchange import Exchange
 
@@ -43,8 +45,6 @@ log = logging.getLogger(__name__)
 
 Message = MutableMapping[str, Any]
 WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-STREAMS = frozenset({"exec", "attach", "portforward", "log", "proxy"})
-"""Subresources that may last; they take no seats, and count neither as in flight nor as answered in so many seconds."""
 HEALTH = ("/healthz", "/livez", "/readyz")
 START_SECONDS = 10.0
 """How long a request that comes while the server starts waits."""
@@ -70,6 +70,8 @@ class ApiServer:
         if auditor is not None:
             self.metrics.sources.append(auditor.families)
         self.discovery = Discovery(server_address=f"{settings.advertise_address}:{settings.secure_port}")
+        self.messages = Messages(settings.protobuf_cache)
+        self.audiences = Audiences(self.messages, self.clock.now)
         self.bootstrapped = asyncio.Event()
         self.closing = False
         self.parts: dict[str, Any] = {}
@@ -80,7 +82,7 @@ class ApiServer:
         started = self.clock.monotonic()
         request = request_of(scope)
         request.kind = self.registry.resources.of(request.info)
-        stream = request.verb == "watch" or request.subresource in STREAMS
+        stream = request.verb == "watch" or request.subresource in routes.STREAMS
         flight = "readOnly" if request.verb in ("get", "list") else "mutating"
         if not stream:
             self.metrics.in_flight[flight] += 1
@@ -107,7 +109,7 @@ class ApiServer:
                 # Rights, tokens and admission are judged by the cache: let it know all that was written before.
                 await self.feed.current()
             await self.identify(request, scope)
-            if request.subresource not in STREAMS:
+            if request.subresource not in routes.STREAMS:
                 request.seat = await self.gate.enter(request)
             await self.authoriser.demand(request.attributes())
             if request.method in WITH_BODY:

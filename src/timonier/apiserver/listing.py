@@ -43,6 +43,8 @@ class Selection:
     namespace: str = ""
     labels: Labels = EVERYTHING
     fields: Fields = NO_FIELDS
+    key: tuple[str, ...] = ()
+    """What was asked for, in words: selections of the same words are the same."""
 
     @property
     def everything(self) -> bool:
@@ -88,6 +90,8 @@ def options_of(request: Request, kind: Kind) -> ListOptions:
     after = request.parameter("continue")
     initial = request.flag("sendInitialEvents") if "sendInitialEvents" in request.query else None
     refuse_combinations(version, match, after, initial, watching)
+    if watching and initial is None and version in ("", "0"):
+        initial = True  # as it was before clients could ask for it
     return ListOptions(selection, number("resourceVersion", version), match, number("limit", request.parameter("limit"))
                        or 0, after, number("timeoutSeconds", request.parameter("timeoutSeconds")),
                        request.flag("allowWatchBookmarks"), initial)
@@ -101,9 +105,13 @@ def selection_of(request: Request, kind: Kind) -> Selection:
         raise BadRequest(str(error)) from None
     if request.name:
         # A watch by the path of one object is a watch of the collection, narrowed to it.
+        if not fields.empty and fields.required("metadata.name") != request.name:
+            raise BadRequest("fieldSelector metadata.name doesn't match requested name")
         fields = Fields((*fields.terms, Term("metadata.name", request.name)))
     selectable.check(kind, fields)
-    return Selection(request.namespace if kind.namespaced else "", labels, fields)
+    namespace = request.namespace if kind.namespaced else ""
+    return Selection(namespace, labels, fields, (namespace, request.name, request.parameter("labelSelector"),
+                                                 request.parameter("fieldSelector")))
 
 
 def number(name: str, text: str) -> int | None:

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from timonier.api.kinds import Kind
+from timonier.apiserver.negotiate import PLAIN, Accepted
 
 if TYPE_CHECKING:
     from timonier.apiserver.audit.record import Record
@@ -139,6 +140,8 @@ class Request:
     info: RequestInfo
     kind: Kind | None = None
     """The kind that the path names, where the server serves it."""
+    form: Accepted = PLAIN
+    """In what form the client wants the answer; known once the kind is."""
     body: bytes = b""
     user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
     peer_certificate: bytes | None = None

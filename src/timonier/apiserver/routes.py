@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from timonier.api.errors import MethodNotAllowed, NotFound
 from timonier.api.kinds import Kind
+from timonier.apiserver import negotiate
+from timonier.apiserver.compression import compressed
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.request import Request
 from timonier.apiserver.verbs import create, delete, deletecollection, get, patch, update, watch
@@ -19,6 +21,8 @@ COLLECTION: dict[str, Any] = {"list": list_verb, "watch": watch, "create": creat
 ONE: dict[str, Any] = {"get": get, "update": update, "patch": patch, "delete": delete, "watch": watch}
 PLAIN_SUBRESOURCES = frozenset({"status"})
 """Subresources that are the object itself through another door: the verbs serve them."""
+STREAMS = frozenset({"exec", "attach", "portforward", "log", "proxy"})
+"""Subresources that may last, and whose answers are not objects."""
 MODULES = {"ephemeralcontainers": "containers", "resize": "containers", "approval": "containers"}
 """Modules of `apiserver.subresources` that are not named after their subresource."""
 NOT_STORED = {
@@ -41,25 +45,39 @@ class NoRoute(NotFound):
 
 
 async def dispatch(server: ApiServer, request: Request) -> Answer | None:
-    """Answer a request for a resource. Raises NoRoute, MethodNotAllowed, and what the handler raises."""
+    """Answer a request for a resource; None where a stream has already been sent.
+
+    Raises NoRoute, MethodNotAllowed, and what the handler raises.
+    """
     info, kind = request.info, request.kind
     if kind is None or not placed(kind, request):
         raise NoRoute(NO_ROUTE)
     if kind.deprecated:
         request.warn(kind.deprecated)
         request.annotate("k8s.io/deprecated", "true")
+    if info.subresource in STREAMS:
+        return await subresource(server, request, kind)
+    answer = await answered(server, request, kind)
+    return None if answer is None else await compressed(answer, request.headers)
+
+
+async def answered(server: ApiServer, request: Request, kind: Kind) -> Answer | None:
+    """Answer a request whose answer is an object or a list; None where it was a watch."""
+    info = request.info
     if info.subresource:
         return await subresource(server, request, kind)
     if kind.id in NOT_STORED:
         if info.verb not in kind.verbs:
             raise not_allowed()
+        request.form = negotiate.of_request(request, kind)
         answer: Answer | None = await importlib.import_module(NOT_STORED[kind.id]).serve(server, request)
         return answer
     verb = (ONE if info.name else COLLECTION).get(info.verb)
-    if verb is None or info.verb not in kind.verbs:
+    if verb is None or info.verb not in kind.verbs or (request.method == "HEAD" and info.verb == "watch"):
         raise not_allowed()
     if kind.namespaced and not info.namespace and info.verb in ("create", "deletecollection"):
         raise not_allowed()
+    request.form = negotiate.of_request(request, kind)
     found: Answer | None = await verb.serve(server, request, kind)
     return found
 
@@ -79,6 +97,8 @@ async def subresource(server: ApiServer, request: Request, kind: Kind) -> Answer
         raise NoRoute(NO_ROUTE)
     if info.verb not in row.verbs:
         raise not_allowed()
+    if info.subresource not in STREAMS:
+        request.form = negotiate.of_request(request, kind, row)
     if info.subresource in PLAIN_SUBRESOURCES:
         answer: Answer | None = await ONE[info.verb].serve(server, request, kind)
         return answer

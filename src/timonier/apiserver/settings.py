@@ -51,6 +51,8 @@ class ApiServerSettings(AuditSettings):
     """Changes of each kind that are kept in memory for watches that resume."""
     watch_buffer: int = 8 * 1024 * 1024
     """Bytes that may wait for a slow watcher; one that falls further behind is disconnected."""
+    protobuf_cache: int = 64 * 1024 * 1024
+    """Bytes of objects in protobuf that are kept, beside the objects as JSON, for the next list, watch or read."""
     watch_bookmark_seconds: float = 60.0
     """Between two bookmarks of a watch that asked for them."""
     min_request_timeout: int = 1800

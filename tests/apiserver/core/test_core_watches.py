@@ -117,7 +117,8 @@ async def test_streaming_lists_end_with_a_bookmark(cluster: Cluster) -> None:
 
 async def test_bookmarks_come_now_and_then(tmp_path: Path) -> None:
     async with running(tmp_path, watch_bookmark_seconds=0.01) as cluster:
-        watch = await cluster.watch(f"{CONFIGS}?watch=1&allowWatchBookmarks=true")
+        now = cluster.feed.revision
+        watch = await cluster.watch(f"{CONFIGS}?watch=1&allowWatchBookmarks=true&resourceVersion={now}")
         await cluster.post("/api/v1/namespaces", {"metadata": {"name": "elsewhere"}})
         async with asyncio.timeout(5):
             while not watch.events():  # noqa: ASYNC110
@@ -132,6 +133,74 @@ async def test_a_watch_ends_when_its_time_is_up(cluster: Cluster) -> None:
         await cluster.watches[-1]
     assert not watch.open
     assert bytes(watch.data).endswith(b"0\r\n\r\n")
+
+
+async def test_a_bookmark_comes_shortly_before_the_end(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timonier.apiserver.verbs.watch.LAST_WORD", 0.9)
+    start = cluster.feed.revision
+    watch = await cluster.watch(f"{CONFIGS}?watch=1&allowWatchBookmarks=true&timeoutSeconds=1&resourceVersion={start}")
+    await cluster.post("/api/v1/namespaces", {"metadata": {"name": "elsewhere"}})
+    async with asyncio.timeout(5):
+        await cluster.watches[-1]
+    event, = watch.events()
+    assert (event["type"], event["object"]["metadata"]["resourceVersion"]) == ("BOOKMARK", str(cluster.feed.revision))
+
+
+@pytest.mark.parametrize("revision", ["", "0"])
+async def test_a_watch_from_any_time_is_a_streaming_list(cluster: Cluster, revision: str) -> None:
+    await cluster.post(CONFIGS, config("a"))
+    watch = await cluster.watch(f"{CONFIGS}?watch=1&allowWatchBookmarks=true&resourceVersion={revision}")
+    added, bookmark = watch.events()
+    assert (added["type"], bookmark["type"]) == ("ADDED", "BOOKMARK")
+    assert bookmark["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+@pytest.mark.parametrize("revision", ["", "0"])
+async def test_a_watch_may_begin_now_without_what_there_is(cluster: Cluster, revision: str) -> None:
+    await cluster.post(CONFIGS, config("a"))
+    watch = await cluster.watch(f"{CONFIGS}?watch=1&sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+                                f"&resourceVersion={revision}")
+    await cluster.post(CONFIGS, config("b"))
+    await cluster.settle()
+    assert seen(watch) == [("ADDED", "b")]
+
+
+async def test_a_watch_from_a_revision_to_come_begins_then(cluster: Cluster) -> None:
+    now = cluster.feed.revision
+    watch = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={now + 2}")
+    for name in "abc":
+        await cluster.post(CONFIGS, config(name))
+    await cluster.settle()
+    assert seen(watch) == [("ADDED", "c")]
+
+
+async def test_a_watch_from_a_revision_that_never_comes_ends_with_its_time(cluster: Cluster) -> None:
+    watch = await cluster.watch(f"{CONFIGS}?watch=1&timeoutSeconds=1&resourceVersion={cluster.feed.revision + 100}")
+    async with asyncio.timeout(5):
+        await cluster.watches[-1]
+    assert watch.events() == []
+    assert bytes(watch.data).endswith(b"0\r\n\r\n")
+
+
+async def test_the_state_of_a_time_to_come_is_not_waited_for_without_end(cluster: Cluster,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("timonier.apiserver.feed.AHEAD_SECONDS", 0.01)
+    watch = await cluster.watch(f"{CONFIGS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+                                f"&allowWatchBookmarks=true&resourceVersion={cluster.feed.revision + 100}")
+    await cluster.watches[-1]
+    event, = watch.events()
+    assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 504, "Timeout")
+
+
+async def test_a_path_and_a_selector_must_name_the_same_object(cluster: Cluster) -> None:
+    path = "/api/v1/watch/namespaces/default/configmaps/a"
+    refused = await cluster.get(f"{path}?fieldSelector=metadata.name%3Db")
+    assert (refused.code, refused.message) == (400, "fieldSelector metadata.name doesn't match requested name")
+    watch = await cluster.watch(f"{path}?fieldSelector=metadata.name%3Da")
+    for name in "ab":
+        await cluster.post(CONFIGS, config(name))
+    await cluster.settle()
+    assert seen(watch) == [("ADDED", "a")]
 
 
 async def test_a_watcher_that_does_not_keep_up_is_cut_off(tmp_path: Path) -> None:
@@ -163,7 +232,7 @@ async def test_one_encoding_serves_all_watchers(cluster: Cluster) -> None:
     await cluster.settle()
     assert watches[0].events() == watches[1].events() == watches[2].events()
     delta = cluster.registry.cache(kind_of_configs()).ring[-1]
-    assert list(delta.frames) == [b"ADDED"]
+    assert [event for event, _ in delta.frames] == [b"ADDED"]
 
 
 def kind_of_configs() -> Any:

@@ -42,7 +42,7 @@ async def serve(server: ApiServer, request: Request) -> Answer:
 
     await server.registry.change(POD, request.namespace, name, edit, "binding", caller(request), verb="create",
                                  record=False)
-    return encoded(201, success() | {"code": 201})
+    return encoded(201, success() | {"code": 201}, request.form.whole)
 
 
 def refuse_invalid(name: str, target: Object) -> None:

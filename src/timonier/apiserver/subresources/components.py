@@ -8,7 +8,6 @@ from timonier.api.errors import not_found
 from timonier.apiserver.answers import encoded, tabled
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.health import store
-from timonier.apiserver.negotiate import accepted
 from timonier.apiserver.request import Object, Request
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ STORE = "etcd-0"
 
 
 async def serve(server: ApiServer, request: Request) -> Answer:
-    kind, form = request.kind, accepted(request.headers.get("accept", ""))
+    kind, form = request.kind, request.form
     assert kind is not None
     why = await store(server)
     condition = {"type": "Healthy", "status": "False" if why else "True", "message": why or "ok"}

@@ -40,7 +40,7 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     if counts(pod):
         await take(server, pod, author)
     await server.registry.delete(POD, request.namespace, request.name, author)
-    return encoded(201, success() | {"code": 201})
+    return encoded(201, success() | {"code": 201}, request.form.whole)
 
 
 def counts(pod: Object) -> bool:

@@ -10,7 +10,6 @@ from timonier.apiserver import bodies
 from timonier.apiserver.answers import encoded, of_object, success
 from timonier.apiserver.deletion import JOB_WARNING
 from timonier.apiserver.documents import Answer
-from timonier.apiserver.negotiate import Accepted, accepted
 from timonier.apiserver.registry import Caller
 from timonier.apiserver.request import Object, Request
 
@@ -32,9 +31,8 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     obj, gone = await server.registry.delete(kind, request.namespace, request.name, caller(request, options))
     status = 202 if not gone and options.get("orphanDependents") is False else 200
     if gone and kind.id not in RETURNED:
-        form = Accepted(accepted(request.headers.get("accept", "")).media_type)
         return encoded(status, success(name=request.name, group=kind.group, kind=kind.plural,
-                                       uid=obj["metadata"].get("uid", "")), form)
+                                       uid=obj["metadata"].get("uid", "")), request.form.whole)
     return of_object(request, kind, obj, server.clock.now(), status)
 
 

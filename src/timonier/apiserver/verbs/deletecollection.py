@@ -9,7 +9,6 @@ from timonier.api.kinds import Kind
 from timonier.apiserver.answers import encoded
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.listing import listing, options_of
-from timonier.apiserver.negotiate import Accepted, accepted
 from timonier.apiserver.request import Request
 from timonier.apiserver.verbs.delete import caller, delete_options
 
@@ -27,6 +26,6 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
         except NotFound:
             continue
         deleted.append(obj)
-    form = Accepted(accepted(request.headers.get("accept", "")).media_type)
     return encoded(200, {"kind": kind.list_kind, "apiVersion": kind.apiVersion,
-                         "metadata": {"resourceVersion": str(server.feed.revision)}, "items": deleted}, form)
+                         "metadata": {"resourceVersion": str(server.feed.revision)}, "items": deleted},
+                   request.form.whole)

@@ -26,4 +26,4 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     item = feed.cache(kind).items.get(kind.key(request.namespace, request.name))
     if item is None:
         raise not_found(kind.group, kind.plural, request.name)
-    return of_item(request, kind, item, server.clock.now())
+    return of_item(server, request, kind, item)

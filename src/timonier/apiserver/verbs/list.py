@@ -16,4 +16,4 @@ if TYPE_CHECKING:
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     found = await listing(server.feed, kind, options_of(request, kind))
-    return of_listing(request, kind, found, server.clock.now())
+    return of_listing(server, request, kind, found)

@@ -1,8 +1,7 @@
 """GET of a collection with ?watch: its changes as they happen, written straight to the connection.
 
-A watcher subscribes to the cache and frames each change as its selection sees it: what begins to match is ADDED, what
-ceases to is DELETED. Frames gather and leave once a turn of the event loop, as one chunk. A client that does not keep
-up is waited for until its backlog reaches the limit, and then disconnected: it can resume from what it has seen.
+A request joins those who watch the same (`watching`), after it was sent what it has missed or what there is; from then
+on nothing runs for it but bookmarks and its end. Once it has been let in, whatever goes wrong is told by an event.
 
 Source: Kubernetes API concepts, "Efficient detection of changes", "Watch bookmarks", "Streaming lists".
 """
@@ -10,229 +9,132 @@ Source: Kubernetes API concepts, "Efficient detection of changes", "Watch bookma
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
-from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import orjson
 
 from timonier.api.errors import ApiError, Expired
 from timonier.api.kinds import Kind
-from timonier.apiserver.answers import included, transformed
-from timonier.apiserver.cache import TRIGGERS, Delta, Item
-from timonier.apiserver.conversion import from_storage, is_view
-from timonier.apiserver.listing import ListOptions, Selection, options_of
-from timonier.apiserver.negotiate import PLAIN, YAML, Accepted, accepted
-from timonier.apiserver.request import Object, Request
+from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
+from timonier.apiserver.answers import included
+from timonier.apiserver.listing import ListOptions, options_of
+from timonier.apiserver.negotiate import WATCHING
+from timonier.apiserver.request import Request
+from timonier.apiserver.watching.audience import Audience
+from timonier.apiserver.watching.watcher import Watcher, chunk
 from timonier.kit.taken import Taken
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
-log = logging.getLogger(__name__)
-
 INITIAL_END = "k8s.io/initial-events-end"
 HEAD = (b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncache-control: no-cache, private\r\naudit-id: %b\r\n%b"
         b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n")
-LAST_CHUNK = b"0\r\n\r\n"
-
-Framer = Callable[[bytes, Item, int], bytes]
-"""(event type, item, resourceVersion to show) as one line."""
+LAST_WORD = 2.0
+"""Seconds before its end at which a watch gets a bookmark, so that its client resumes from now."""
 
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> None:
     """Stream until the client leaves, the time is up, or the server ends. Raises ApiErrors before the first byte."""
-    options, form = options_of(request, kind), accepted(request.headers.get("accept", ""))
-    if form.media_type == YAML:
-        form = Accepted(form=form.form, version=form.version)
-    if options.revision:
-        await server.feed.ready.wait()
-        await server.feed.at_least(options.revision)
-    else:
+    options, include = options_of(request, kind), included(request)
+    if options.revision is None:
         await server.feed.current()
-    frame = framer(kind, form, included(request), server)
+    else:
+        await server.feed.ready.wait()
     assert request.take_over is not None
     taken: Taken = request.take_over()
-    content_type = form.content_type + (";stream=watch" if form.form else "")
-    marks = b"".join(b"%b: %b\r\n" % mark for mark in request.marks)
-    taken.write(HEAD % (content_type.encode(), request.audit_id.encode(), marks))
-    watcher = Watcher(taken, options.selection, frame, server.settings.watch_buffer)
+    taken.write(head(request))
     with server.metrics.long_running(request):
-        await follow(server, request, kind, options, watcher)
+        await Watch(server, request, kind, options, include, taken).run()
 
 
-async def follow(server: ApiServer, request: Request, kind: Kind, options: ListOptions, watcher: Watcher) -> None:
-    """Begin where the options say, then keep the connection until something ends it."""
-    cache = server.feed.cache(kind)
-    try:
-        begin(server, kind, options, watcher)
-    except ApiError as error:
-        watcher.fail(error)
-        return
-    request.begun()
-    unsubscribe = cache.subscribe(watcher.take, trigger_of(options.selection))
-    try:
-        await wait(server, kind, options, watcher)
-    finally:
-        unsubscribe()
-        watcher.finish()
+def head(request: Request) -> bytes:
+    """Status and headers of the answer."""
+    content_type = request.form.media_type + (WATCHING if request.form.media_type == PROTOBUF else "")
+    marks = b"".join(b"%b: %b\r\n" % mark for mark in request.marks)
+    return HEAD % (content_type.encode(), request.audit_id.encode(), marks)
 
 
-def begin(server: ApiServer, kind: Kind, options: ListOptions, watcher: Watcher) -> None:
-    """Send what happened since the client's revision, or, where it has none, what there is.
+class Watch:
+    """One watch, from its beginning to its end."""
 
-    Runs without waiting, so that nothing can happen between this and subscribing.
-    """
-    cache = server.feed.cache(kind)
-    state = not options.revision or options.initial_events
-    if options.initial_events is False and not options.revision:
-        state = False
-    if state:
-        for item in cache.within(options.selection.namespace):
-            if options.selection.matches(item):
-                watcher.send(b"ADDED", item, item.revision)
-    elif options.revision:
-        if options.revision < cache.oldest:
-            raise Expired(f"too old resource version: {options.revision} ({cache.oldest})")
-        for delta in cache.since(options.revision):
-            watcher.take(delta)
-    if options.initial_events and options.bookmarks:
-        watcher.push(bookmark(kind, server.feed.revision, {INITIAL_END: "true"}))
+    def __init__(self, server: ApiServer, request: Request, kind: Kind, options: ListOptions, include: str,
+                 taken: Taken) -> None:
+        self.feed, self.settings, self.request, self.options = server.feed, server.settings, request, options
+        self.cache = server.feed.cache(kind)
+        self.audience: Audience = server.audiences.of(self.cache, kind, request.form, include, options.selection)
+        self.watcher = Watcher(taken, server.settings.watch_buffer)
+        seconds = options.timeout or server.settings.min_request_timeout * random.uniform(1, 2)
+        self.deadline = asyncio.get_running_loop().time() + seconds
+        self.told = options.revision or 0
+        """The revision up to which the client knows that it has missed nothing."""
 
+    async def run(self) -> None:
+        try:
+            if await self.reached():
+                self.begin()
+                self.request.begun()
+                await self.last()
+        except ApiError as error:
+            self.audience.fail(self.watcher, error)
+        finally:
+            self.audience.leave(self.watcher)
+            self.watcher.finish()
 
-async def wait(server: ApiServer, kind: Kind, options: ListOptions, watcher: Watcher) -> None:
-    loop = asyncio.get_running_loop()
-    seconds = options.timeout or server.settings.min_request_timeout * random.uniform(1, 2)
-    deadline, told = loop.time() + seconds, server.feed.revision
-    while not watcher.over:
-        left = deadline - loop.time()
-        if left <= 0:
-            return
-        pause = min(left, server.settings.watch_bookmark_seconds) if options.bookmarks else left
-        done, _ = await asyncio.wait({watcher.taken.ended, watcher.cut}, timeout=pause,
-                                     return_when=asyncio.FIRST_COMPLETED)
-        if done:
-            return
-        if options.bookmarks and server.feed.revision > told:
-            # Everything up to the feed's revision has been handed to the watcher: it has missed nothing before it.
-            told = server.feed.revision
-            watcher.push(bookmark(kind, told))
+    async def reached(self) -> bool:
+        """Whether the cache has reached the client's revision before the watch ended.
 
+        Raises Timeout where the client wants to see the state of a time that has not come.
+        """
+        revision = self.options.revision
+        if not revision or self.feed.revision >= revision:
+            return True
+        if self.options.initial_events:
+            await self.feed.at_least(revision)
+            return True
+        self.request.begun()
+        left = self.deadline - asyncio.get_running_loop().time()
+        waiting = asyncio.ensure_future(self.feed.wait(revision, left))
+        await asyncio.wait({waiting, self.watcher.taken.ended}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            waiting.cancel()
+            return False
+        return waiting.result()
 
-def bookmark(kind: Kind, revision: int, annotations: dict[str, str] | None = None) -> bytes:
-    metadata: Object = {"resourceVersion": str(revision)}
-    if annotations:
-        metadata["annotations"] = annotations
-    return orjson.dumps({"type": "BOOKMARK", "object": {
-        "kind": kind.kind, "apiVersion": kind.apiVersion, "metadata": metadata}}) + b"\n"
+    def begin(self) -> None:
+        """Send what happened since the client's revision, or what there is, and join those who watch the same.
 
+        Runs without waiting, so that nothing can happen in between. Raises Expired.
+        """
+        options, audience, frames = self.options, self.audience, self.audience.frames
+        first: list[bytes] = []
+        if options.initial_events:
+            first += [frames.event(b"ADDED", item, item.revision)
+                      for item in self.cache.within(options.selection.namespace) if options.selection.matches(item)]
+            if options.bookmarks:
+                self.told = self.feed.revision
+                first.append(frames.bookmark(self.told, {INITIAL_END: "true"}))
+        elif options.revision:
+            if options.revision < self.cache.oldest:
+                raise Expired(f"too old resource version: {options.revision} ({self.cache.oldest})")
+            first += [frame for delta in self.cache.since(options.revision) if (frame := audience.frame(delta))]
+        audience.join(self.watcher)
+        if first:
+            self.watcher.send(chunk(first))
 
-def trigger_of(selection: Selection) -> tuple[str, str] | None:
-    """The field by which a selection is so narrow that the cache need not ask it about every change."""
-    for field in TRIGGERS:
-        value = selection.fields.required(field)
-        if value is not None:
-            return field, value
-    return None
-
-
-def framer(kind: Kind, form: Accepted, include: str, server: ApiServer) -> Framer:
-    """How the client wants its events."""
-    if form == PLAIN and not is_view(kind):
-        return splice
-
-    def encode(event: bytes, item: Item, revision: int) -> bytes:
-        obj = from_storage(kind, orjson.loads(item.value if revision == item.revision else item.at(revision)))
-        shown = transformed(obj, kind, form, include, server.clock.now())
-        return b'{"type":"%b","object":%b}\n' % (event, orjson.dumps(shown))
-    return encode
-
-
-def splice(event: bytes, item: Item, revision: int) -> bytes:
-    return b'{"type":"%b","object":%b}\n' % (event, item.value if revision == item.revision else item.at(revision))
-
-
-class Watcher:
-    """One client: its selection, and what waits to be written to it."""
-
-    def __init__(self, taken: Taken, selection: Selection, frame: Framer, limit: int) -> None:
-        self.taken, self.selection, self.limit = taken, selection, limit
-        self.frame = frame
-        self.shared = frame is splice
-        self.pending: list[bytes] = []
-        self.size = 0
-        self.scheduled = self.over = False
-        self.loop = asyncio.get_running_loop()
-        self.cut: asyncio.Future[None] = self.loop.create_future()
-        """Done when the server has to end this watch."""
-        taken.when_writable = self.flush
-
-    def take(self, delta: Delta | None) -> None:
-        """What a change means to this client."""
-        if delta is None:
-            self.fail(Expired("too old resource version: the server lost its history"))
-            return
-        before = delta.before is not None and self.selection.matches(delta.before)
-        after = delta.after is not None and self.selection.matches(delta.after)
-        if after:
-            assert delta.after is not None
-            self.send_shared(delta, b"MODIFIED" if before else b"ADDED", delta.after, delta.after.revision)
-        elif before:
-            assert delta.before is not None
-            self.send_shared(delta, b"DELETED", delta.before, delta.revision)
-
-    def send_shared(self, delta: Delta, event: bytes, item: Item, revision: int) -> None:
-        """A frame that is the same for every client that wants plain JSON is made once."""
-        if not self.shared:
-            self.send(event, item, revision)
-            return
-        frame = delta.frames.get(event)
-        if frame is None:
-            frame = delta.frames[event] = splice(event, item, revision)
-        self.push(frame)
-
-    def send(self, event: bytes, item: Item, revision: int) -> None:
-        self.push(self.frame(event, item, revision))
-
-    def push(self, frame: bytes) -> None:
-        if self.over:
-            return
-        self.pending.append(frame)
-        self.size += len(frame)
-        if not self.scheduled:
-            self.scheduled = True
-            self.loop.call_soon(self.flush)
-        elif self.size > self.limit and not self.taken.writable:
-            log.info("a watcher that did not keep up was disconnected", extra={"bytes": self.size})
-            self.over = True
-            self.pending.clear()
-            self.taken.abort()
-
-    def flush(self) -> None:
-        """Write what gathered, as one chunk; a client that is behind gets it when it has caught up."""
-        self.scheduled = False
-        if not self.pending or not self.taken.open:
-            return
-        if not self.taken.writable:
-            self.scheduled = True
-            return
-        body = b"".join(self.pending)
-        self.pending.clear()
-        self.size = 0
-        self.taken.write(b"%x\r\n%b\r\n" % (len(body), body))
-
-    def fail(self, error: ApiError) -> None:
-        """Say why there will be no more events, as the last of them."""
-        self.push(orjson.dumps({"type": "ERROR", "object": error.status()}) + b"\n")
-        self.finish()
-        if not self.cut.done():
-            self.cut.set_result(None)
-
-    def finish(self) -> None:
-        if not self.over:
-            self.over = True
-            self.scheduled = False
-            self.flush()
-            self.taken.write(LAST_CHUNK)
-            self.taken.close()
+    async def last(self) -> None:
+        """Return when the watch is over; until then, send bookmarks to who asked for them."""
+        loop, ends = asyncio.get_running_loop(), {self.watcher.taken.ended, self.watcher.cut}
+        while not self.watcher.over:
+            left = self.deadline - loop.time()
+            if left <= 0:
+                return
+            pause = left
+            if self.options.bookmarks:
+                pause = min(left - LAST_WORD if left > LAST_WORD else left, self.settings.watch_bookmark_seconds)
+            done, _ = await asyncio.wait(ends, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            if done:
+                return
+            if self.options.bookmarks and self.feed.revision > self.told:
+                # Everything up to the feed's revision has been handed to the audience: it has missed nothing before it.
+                self.told = self.feed.revision
+                self.audience.tell(self.watcher, self.audience.frames.bookmark(self.told))

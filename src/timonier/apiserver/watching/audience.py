@@ -1,0 +1,125 @@
+"""Those who watch the same: what a change means to them is found out once, and leaves for all of them in one chunk.
+
+Frames gather and leave once a turn of the event loop. A thousand clients that watch all pods in JSON cost one
+selection, one encoding and one chunk a turn, and then each a write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from weakref import WeakValueDictionary
+
+from timonier.api.errors import ApiError, Expired
+from timonier.api.kinds import Kind
+from timonier.apiserver.cache import TRIGGERS, Cache, Delta
+from timonier.apiserver.listing import Selection
+from timonier.apiserver.messages import Messages
+from timonier.apiserver.negotiate import Accepted
+from timonier.apiserver.watching.frames import Frames, frames
+from timonier.apiserver.watching.watcher import Watcher, chunk
+from timonier.kit.clock import Time
+
+
+class Audience:
+    """Everyone who watches one selection of a cache in one form."""
+
+    def __init__(self, cache: Cache, selection: Selection, frames: Frames) -> None:
+        self.cache, self.selection, self.frames = cache, selection, frames
+        self.members: set[Watcher] = set()
+        self._pending: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+        self._unsubscribe: Callable[[], None] | None = None
+
+    def join(self, watcher: Watcher) -> None:
+        """Have a watcher sent what happens from now on."""
+        self.flush()
+        self.members.add(watcher)
+        if self._unsubscribe is None:
+            self._unsubscribe = self.cache.subscribe(self.take, trigger_of(self.selection))
+
+    def leave(self, watcher: Watcher) -> None:
+        """Send a watcher no more, after all that has happened."""
+        self.flush()
+        self.members.discard(watcher)
+        if not self.members and self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
+    def take(self, delta: Delta | None) -> None:
+        """What the cache has to tell."""
+        if delta is None:
+            for watcher in list(self.members):
+                self.fail(watcher, Expired("too old resource version: the server lost its history"))
+            return
+        frame = self.frame(delta)
+        if frame is not None:
+            if not self._pending:
+                self._loop.call_soon(self.flush)
+            self._pending.append(frame)
+
+    def frame(self, delta: Delta) -> bytes | None:
+        """What a change means to this audience: what begins to match is ADDED, what ceases to is DELETED."""
+        before, after = delta.before, delta.after
+        selection = self.selection
+        was = before is not None and selection.matches(before)
+        if after is not None and selection.matches(after):
+            event, item, revision = b"MODIFIED" if was else b"ADDED", after, after.revision
+        elif was:
+            assert before is not None
+            event, item, revision = b"DELETED", before, delta.revision
+        else:
+            return None
+        key = event, self.frames
+        found = delta.frames.get(key)
+        if found is None:
+            found = delta.frames[key] = self.frames.event(event, item, revision)
+        return found
+
+    def flush(self) -> None:
+        """Send everyone what gathered."""
+        if self._pending:
+            piece = chunk(self._pending)
+            self._pending.clear()
+            for watcher in list(self.members):
+                watcher.send(piece)
+
+    def tell(self, watcher: Watcher, frame: bytes) -> None:
+        """Send one watcher something of its own, after all that has happened."""
+        self.flush()
+        watcher.send(chunk((frame,)))
+
+    def fail(self, watcher: Watcher, error: ApiError) -> None:
+        """Tell a watcher why there will be no more events, as the last of them."""
+        self.tell(watcher, self.frames.error(error))
+        watcher.finish()
+
+
+class Audiences:
+    """All audiences of a server, by what they watch and how. One that nobody is part of is forgotten."""
+
+    def __init__(self, messages: Messages, now: Callable[[], Time]) -> None:
+        self.messages, self.now = messages, now
+        self._frames: WeakValueDictionary[Hashable, Frames] = WeakValueDictionary()
+        self._audiences: WeakValueDictionary[Hashable, Audience] = WeakValueDictionary()
+
+    def of(self, cache: Cache, kind: Kind, form: Accepted, include: str, selection: Selection) -> Audience:
+        """The audience of a selection in a form; a kind that became another one has another audience."""
+        shown = id(kind), form, include
+        key = cache.prefix, shown, selection.key
+        found = self._audiences.get(key)
+        if found is None:
+            made = self._frames.get(shown)
+            if made is None:
+                made = self._frames[shown] = frames(kind, form, include, self.messages, self.now)
+            found = self._audiences[key] = Audience(cache, selection, made)
+        return found
+
+
+def trigger_of(selection: Selection) -> tuple[str, str] | None:
+    """The field by which a selection is so narrow that the cache need not ask it about every change."""
+    for field in TRIGGERS:
+        value = selection.fields.required(field)
+        if value is not None:
+            return field, value
+    return None
