@@ -81,7 +81,7 @@ def api_server(keys: Keys, port: int, store: str = "memory:") -> list[str]:
     pki = keys.folder
     return [sys.executable, "-m", "timonier", "apiserver", "--tls-cert-file", str(pki / "server.crt"),
             "--tls-private-key-file", str(pki / "server.key"), "--client-ca-file", str(pki / "ca.crt"),
-            "--service-account-key-file", str(pki / "sa.key"), "--advertise-address", "10.11.12.13",
+            "--service-account-signing-key-file", str(pki / "sa.key"), "--advertise-address", "10.11.12.13",
             "--secure-port", str(port), "--store", store]
 
 

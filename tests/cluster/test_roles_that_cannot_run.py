@@ -59,7 +59,7 @@ class Flags:
         pair = home.issue("server", Identity("server", hosts=("127.0.0.1",)))
         self.values = {
             "tls-cert-file": pair.certificate, "tls-private-key-file": pair.key,
-            "client-ca-file": home.pair.certificate, "service-account-key-file": signing_key(folder / "sa.key"),
+            "client-ca-file": home.pair.certificate, "service-account-signing-key-file": signing_key(folder / "sa.key"),
             "advertise-address": "192.0.2.1", "secure-port": free_port(), "store": f"sqlite://{folder}/store.db"}
 
     def but(self, **changes: Any) -> list[str]:
@@ -129,7 +129,7 @@ def test_a_root_ca_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("flag", ["tls-cert-file", "tls-private-key-file", "client-ca-file",
-                                  "service-account-key-file", "encryption-key-file"])
+                                  "service-account-signing-key-file", "encryption-key-file"])
 @pytest.mark.parametrize("content", [None, "nonsense"], ids=["missing", "damaged"])
 def test_files_of_the_api_server_that_cannot_be_used_are_named(
         tmp_path: Path, flags: Flags, flag: str, content: str | None) -> None:

@@ -79,7 +79,8 @@ def make_files(folder: Path, port: int) -> ApiServerSettings:
             client_certificate=pair.certificate.read_bytes(), client_key=pair.key.read_bytes()))
     return ApiServerSettings(
         tls_cert_file=folder / "apiserver.crt", tls_private_key_file=folder / "apiserver.key",
-        client_ca_file=folder / "ca.crt", service_account_key_file=folder / "sa.key", advertise_address="192.0.2.1",
+        client_ca_file=folder / "ca.crt", service_account_signing_key_file=folder / "sa.key",
+        advertise_address="192.0.2.1",
         secure_port=port)
 
 

@@ -3,6 +3,7 @@
 from timonier.api.errors import AlreadyExists, Conflict, not_found
 from timonier.api.kinds import BY_ID
 from timonier.api.patches.clone import clone
+from timonier.apiserver.news import News
 
 
 class World:
@@ -33,6 +34,10 @@ class World:
     def peek_all(self, kind, namespace=""):
         return [obj for (kind_id, place, _), obj in sorted(self.objects.items(), key=lambda item: item[0])
                 if kind_id == kind.id and namespace in ("", place)]
+
+    def news(self, kind, after):
+        return News(self.revision, True, [(obj["metadata"].get("namespace", ""), obj["metadata"]["name"], obj)
+                                          for obj in self.peek_all(kind)])
 
     def changes(self, kind):
         return self.versions.get(kind.id, 0)
@@ -66,3 +71,12 @@ def thing(kind_id, name, namespace="", **rest):
     apiVersion, _, kind = kind_id.rpartition("/")
     metadata = {"name": name} | ({"namespace": namespace} if namespace else {}) | rest.pop("metadata", {})
     return {"apiVersion": apiVersion, "kind": kind, "metadata": metadata} | rest
+
+
+def judged(authoriser, attributes):
+    """The decision of authorisers that look at memory alone, and so never wait."""
+    try:
+        authoriser.decide(attributes).send(None)
+    except StopIteration as done:
+        return done.value
+    raise AssertionError("it waits")

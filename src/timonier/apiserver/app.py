@@ -23,7 +23,6 @@ from timonier.api.errors import (
 from timonier.apiserver import health, routes
 from timonier.apiserver.access import Access
 from timonier.apiserver.answers import failure
-from timonier.apiserver.auth.impersonate import impersonate
 from timonier.apiserver.discovery import Discovery
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.fairness.families import families as fairness_families
@@ -58,7 +57,6 @@ class ApiServer:
     def __init__(self, settings: ApiServerSettings, registry: Registry, access: Access,
                  clock: Clock | None = None, auditor: Auditor | None = None) -> None:
         self.settings, self.registry, self.access = settings, registry, access
-        self.keyring, self.tokens, self.reviews = access.keyring, access.tokens, access.reviews
         self.authoriser = access.authoriser
         self.clock = clock or SystemClock()
         self.feed: Feed = registry.feed
@@ -138,7 +136,7 @@ class ApiServer:
             except TimeoutError as error:
                 raise ServiceUnavailable("the server is still starting, please try again later") from error
 
-    async def identify(self, request: Request, scope: dict[str, Any]) -> None:
+    async def identify(self, request: Request) -> None:
         """Set the request's user. Raises Unauthorized, and Forbidden where it may not act as another."""
         try:
             request.user = await self.access.authenticator.authenticate(request)
@@ -149,10 +147,7 @@ class ApiServer:
         if self.auditor is not None:
             await self.auditor.begin(request, uri_of(scope))
         if "impersonate-" in " ".join(request.headers):
-            wishes: dict[str, list[str]] = {}
-            for name, value in scope["headers"]:
-                wishes.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1"))
-            request.user = await impersonate(request.user, wishes, self.authoriser)
+            await self.access.impersonation.act(request)
 
     async def body(self, request: Request, receive: Callable[[], Awaitable[Message]]) -> bytes:
         """The whole body. Raises RequestEntityTooLarge."""
@@ -189,7 +184,8 @@ def request_of(scope: dict[str, Any]) -> Request:
     client = scope.get("client")
     path, method = scope["path"], scope["method"]
     return Request(
-        method, path, query, headers, parse(method, path, query), client=str(client[0]) if client else "",
+        method, path, query, headers, parse(method, path, query), raw_headers=scope["headers"],
+        client=str(client[0]) if client else "",
         audit_id=audit_id if 0 < len(audit_id) <= LONGEST_AUDIT_ID and audit_id.isprintable() else str(uuid.uuid4()),
         peer_certificate=exchange.peer_certificate if exchange else None,
         take_over=exchange.take_over if exchange else None)

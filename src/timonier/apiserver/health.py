@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 GIT_VERSION = "v1.37.0+timonier"
 HEALTH = ("healthz", "livez", "readyz")
+KEYS_KEPT = 3600
+"""Seconds for which others may keep the keys that verify our tokens."""
 PATHS = ("/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
          "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version")
 
@@ -137,11 +139,15 @@ def keys(server: ApiServer, request: Request) -> Answer:
     """How others verify our tokens (OpenID Connect discovery)."""
     from timonier.apiserver.auth.tokens import openid_configuration
 
-    issuer = server.settings.service_account_issuer
-    match request.path:
+    settings, keyring = server.settings, server.access.keyring
+    issuer = settings.service_account_issuer[0]
+    kept = [("cache-control", f"public, max-age={KEYS_KEPT}")]
+    match request.path.rstrip("/"):
         case "/openid/v1/jwks":
-            answer = encoded(200, server.keyring.jwks())
-            return Answer(200, [("content-type", "application/jwk-set+json")], answer.body)
+            answer = encoded(200, keyring.jwks())
+            return Answer(200, [("content-type", "application/jwk-set+json"), *kept], answer.body)
         case "/.well-known/openid-configuration":
-            return encoded(200, openid_configuration(issuer, f"{issuer}/openid/v1/jwks", server.keyring.algorithms))
+            uri = settings.service_account_jwks_uri or f"{issuer.rstrip('/')}/openid/v1/jwks"
+            answer = encoded(200, openid_configuration(issuer, uri, keyring.algorithms))
+            return Answer(200, [("content-type", "application/json"), *kept], answer.body)
     return plain(404, "404 page not found\n")

@@ -22,6 +22,7 @@ from timonier.apiserver.cache import Cache, Item
 from timonier.apiserver.conversion import from_storage, to_storage
 from timonier.apiserver.deletion import DeleteOptions
 from timonier.apiserver.feed import Feed
+from timonier.apiserver.news import News
 from timonier.apiserver.ownership import Ownership
 from timonier.apiserver.request import SERVER, Annotator, Attributes, Object, User, Warner, unheard, unwritten
 from timonier.apiserver.resources import Resources
@@ -112,6 +113,17 @@ class Registry:
     def changes(self, kind: Kind) -> int:
         """A number that grows with every change of the kind."""
         return self.cache(kind).version
+
+    def news(self, kind: Kind, after: int | None) -> News:
+        """What changed of a kind after a revision, or everything where that is not known. Shared: never change it."""
+        cache, revision = self.cache(kind), self.feed.revision
+        if after is None or after < cache.oldest:
+            return News(revision, True, ((item.namespace, item.name, from_storage(kind, item.decode()))
+                                         for item in cache.within()))
+        last = {(item.namespace, item.name): delta.after for delta in cache.since(after)
+                if (item := delta.after or delta.before) is not None}
+        return News(revision, False, ((*key, None if item is None else from_storage(kind, item.decode()))
+                                      for key, item in last.items()))
 
     # Reading what is true now.
 

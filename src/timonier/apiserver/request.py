@@ -6,7 +6,7 @@ admission and the verbs all read them from here. Nothing in this module looks at
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol
@@ -115,6 +115,9 @@ class Attributes:
     path: str = ""
     fields: Mapping[str, str] = field(default_factory=dict)
     """What the field selector of a list or watch demands exactly, such as `spec.nodeName`."""
+    field_selector: str = ""
+    label_selector: str = ""
+    """The selectors of a list, watch or deletecollection, as they came."""
     kind: Kind | None = None
     operation: str = ""
     options: Object = field(default_factory=dict)
@@ -138,12 +141,16 @@ class Request:
     query: dict[str, list[str]]
     headers: dict[str, str]
     info: RequestInfo
+    raw_headers: Sequence[tuple[bytes, bytes]] = ()
+    """The headers as they came, repeated ones apart."""
     kind: Kind | None = None
     """The kind that the path names, where the server serves it."""
     form: Accepted = PLAIN
     """In what form the client wants the answer; known once the kind is."""
     body: bytes = b""
     user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
+    impersonator: User | None = None
+    """Who the request really comes from, where it acts as `user`."""
     peer_certificate: bytes | None = None
     """The client's certificate (DER), verified against the cluster's CA; None where it sent none."""
     client: str = ""
@@ -181,6 +188,11 @@ class Request:
         values = self.query.get(name)
         return values[0] if values else default
 
+    def values(self, header: str) -> list[str]:
+        """Every value of a header that may be repeated; its name is given in lower case."""
+        wanted = header.encode("latin-1")
+        return [value.decode("utf-8", "replace") for name, value in self.raw_headers if name == wanted]
+
     def flag(self, name: str) -> bool:
         """A boolean query parameter, read as Kubernetes does: present and neither `0` nor `false` is true."""
         values = self.query.get(name)
@@ -204,10 +216,14 @@ class Request:
     def attributes(self, *, operation: str = "", **changes: Any) -> Attributes:
         """This request as authorisation and admission see it: a list of one name counts as asking for that name."""
         info = self.info
-        fields = demanded(self.parameter("fieldSelector")) if info.verb in SELECTING_VERBS else {}
+        selecting = info.verb in SELECTING_VERBS
+        field_selector, label_selector = (self.parameter("fieldSelector"), self.parameter("labelSelector")) \
+            if selecting else ("", "")
+        fields = demanded(field_selector) if field_selector else {}
+        name = info.name or ("" if info.verb == "deletecollection" else fields.get("metadata.name", ""))
         made = Attributes(
             self.user, info.verb, info.is_resource, info.group, info.version, info.resource, info.subresource,
-            info.namespace, info.name or fields.get("metadata.name", ""), info.path, fields, self.kind, operation,
+            info.namespace, name, info.path, fields, field_selector, label_selector, self.kind, operation,
             dry_run="All" in self.query.get("dryRun", ()), warn=self.warn,
             annotate=self.annotate)
         return replace(made, **changes) if changes else made
@@ -219,7 +235,7 @@ def demanded(selector: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, sign, value in clauses if sign}
 
 
-SELECTING_VERBS = frozenset({"list", "watch"})
+SELECTING_VERBS = frozenset({"list", "watch", "deletecollection"})
 METHOD_VERBS = {"POST": "create", "GET": "get", "HEAD": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 NAMESPACE_SUBRESOURCES = frozenset({"status", "finalize"})
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from timonier.apiserver.audit.settings import AuditSettings
 from timonier.apiserver.audit.settings import check as check_audit
+from timonier.apiserver.auth.settings import AccessSettings
 
 
 @dataclass(frozen=True, slots=True)
-class ApiServerSettings(AuditSettings):
+class ApiServerSettings(AccessSettings, AuditSettings):
     """Run the API server: the one place where all parts of a cluster meet."""
 
     tls_cert_file: Path
@@ -20,8 +21,8 @@ class ApiServerSettings(AuditSettings):
     """Key of the serving certificate (PEM)."""
     client_ca_file: Path
     """CA that signs client certificates and the kubelets' serving certificates (PEM)."""
-    service_account_key_file: Path
-    """Key that signs and verifies service-account tokens (PEM)."""
+    service_account_signing_key_file: Path
+    """Key that signs service-account tokens, and verifies them (PEM)."""
     advertise_address: str
     """Address under which pods and nodes reach the server; the endpoint of Service `kubernetes`."""
 
@@ -35,8 +36,6 @@ class ApiServerSettings(AuditSettings):
     secure_port: int = 6443
     """Port to listen on, at every bind address."""
 
-    service_account_issuer: str = "https://kubernetes.default.svc.cluster.local"
-    """Issuer of service-account tokens, and their default audience."""
     kubelet_client_certificate: Path | None = None
     """Certificate with which the server calls kubelets (PEM), for logs, exec, attach and port-forward."""
     kubelet_client_key: Path | None = None
@@ -72,6 +71,7 @@ class ApiServerSettings(AuditSettings):
     """Least level that is logged: debug, info, warning or error."""
 
     def __post_init__(self) -> None:
+        self.check_access()
         if not self.store.startswith(("sqlite:///", "memory:")):
             raise ValueError(f"--store {self.store}: must be sqlite:///PATH or memory:")
         check_audit(self)

@@ -66,11 +66,11 @@ def api_server(spec: ClusterSpec) -> ApiServerSettings:
     pki = spec.pki
     return ApiServerSettings(
         tls_cert_file=pki / "apiserver.crt", tls_private_key_file=pki / "apiserver.key",
-        client_ca_file=pki / "ca.crt", service_account_key_file=pki / "sa.key",
+        client_ca_file=pki / "ca.crt", service_account_signing_key_file=pki / "sa.key",
         advertise_address=spec.gateway, store=f"sqlite://{spec.state / 'store.db'}",
         encryption_key_file=pki / "secrets.key",
         bind_address=("127.0.0.1", spec.gateway), secure_port=spec.api_port,
-        service_account_issuer=f"https://kubernetes.default.svc.{spec.domain}",
+        service_account_issuer=(f"https://kubernetes.default.svc.{spec.domain}",),
         kubelet_client_certificate=pki / "apiserver-kubelet-client.crt",
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         service_cluster_ip_range=spec.service_cidr,

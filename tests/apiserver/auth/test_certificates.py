@@ -4,10 +4,11 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 from support.certificates import HOUR, authority, make
-from support.policy_world import World
 
 from timonier.api.errors import Unauthorized
-from timonier.apiserver.auth.authenticate import NOBODY, UID_ATTRIBUTE, Authenticator
+from timonier.apiserver.auth.authenticate import NOBODY, Authenticator
+from timonier.apiserver.auth.bearers import Bearers
+from timonier.apiserver.auth.certificates import UID_ATTRIBUTE
 from timonier.apiserver.request import Request, parse
 from timonier.kit.clock import FakeClock
 from timonier.kit.trust import Authorities
@@ -21,7 +22,7 @@ def certificate(clock, *attributes):
 
 
 async def user_of(clock, der):
-    authenticator = Authenticator(World(), None, "", [], clock, Authorities([CA.certificate]))
+    authenticator = Authenticator(clock, Bearers([]), [], Authorities([CA.certificate]))
     return await authenticator.authenticate(
         Request("GET", "/", {}, {}, parse("GET", "/", {}), peer_certificate=der))
 

@@ -48,9 +48,9 @@ async def test_a_node_gets_no_token_that_is_not_bound_to_its_pod(cluster):
     ref = {"kind": "Pod", "apiVersion": "v1", "name": "mine", "uid": uid}
     bound = await cluster.post(path, {"spec": {"audiences": [], "boundObjectRef": ref}})
     assert bound.code == 201
-    user, _ = cluster.server.reviews.authenticator.of_token(
-        bound.json["status"]["token"], [cluster.server.settings.service_account_issuer])
-    assert user.name == "system:serviceaccount:default:default"
+    bearers = cluster.server.access.reviews.authenticator.bearers
+    found = await bearers.identify(bound.json["status"]["token"], cluster.server.settings.service_account_issuer)
+    assert found.user.name == "system:serviceaccount:default:default"
 
 
 async def test_a_node_evicts_and_deletes_its_own_pods_alone(cluster):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.policy_world import World, thing
+from support.policy_world import World, judged, thing
 
 from timonier.api.errors import Forbidden
 from timonier.apiserver.auth.aggregation import gathered, outdated
@@ -99,7 +99,7 @@ def test_decisions_agree_with_reading_everything(objs, asked):
     index = Index()
     for obj in objs:
         index.put(obj)
-    assert Rbac(index).decide(asked).allowed == slowly(objs, asked)
+    assert judged(Rbac(index), asked).allowed == slowly(objs, asked)
 
 
 @given(st.lists(st.one_of(ROLES, bindings()), max_size=8), REQUESTS, st.data())
@@ -112,7 +112,7 @@ def test_what_was_removed_gives_no_rights(objs, asked, data):
         index.remove(obj["kind"], obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
     keys = {(o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) for o in gone}
     left = [o for o in objs if (o["kind"], o["metadata"].get("namespace"), o["metadata"]["name"]) not in keys]
-    assert Rbac(index).decide(asked).allowed == slowly(left, asked)
+    assert judged(Rbac(index), asked).allowed == slowly(left, asked)
     assert not (not left and index.bound)
 
 
@@ -145,12 +145,12 @@ async def test_a_binding_to_a_missing_role_says_so():
 async def test_the_authoriser_sees_changes_at_once():
     world = World(thing(f"{V1}/ClusterRole", "r", rules=[{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]))
     authoriser, asked = Authoriser(world), Attributes(ANN, "get", resource="pods", namespace="ns")
-    assert not (await authoriser.decide(asked)).allowed
+    assert not (judged(authoriser, asked)).allowed
     world.add(thing(f"{V1}/ClusterRoleBinding", "b", roleRef={"kind": "ClusterRole", "name": "r"},
                     subjects=[{"kind": "Group", "name": "dev"}]))
-    assert (await authoriser.decide(asked)).allowed
+    assert (judged(authoriser, asked)).allowed
     world.remove(f"{V1}/ClusterRoleBinding", "", "b")
-    assert not (await authoriser.decide(asked)).allowed
+    assert not (judged(authoriser, asked)).allowed
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +161,7 @@ def defaults():
 def able(defaults, user, verb, resource, *, group="", namespace="", name="", subresource="", groups=()):
     asked = Attributes(User(user, groups=(*groups, "system:authenticated")), verb, group=group, resource=resource,
                        namespace=namespace, name=name, subresource=subresource)
-    return Authoriser(defaults).judge(asked).allowed
+    return judged(Authoriser(defaults), asked).allowed
 
 
 @pytest.mark.parametrize(("user", "verb", "resource", "expected"), [
@@ -185,13 +185,13 @@ def test_components_have_the_rights_that_they_need_and_no_more(defaults, user, v
                                                 ("/openapi/v2", False), ("/metrics", False)])
 def test_nobody_in_particular_sees_health_and_version_alone(defaults, path, expected):
     nobody = User("system:anonymous", groups=("system:unauthenticated",))
-    assert Authoriser(defaults).judge(Attributes(nobody, "get", is_resource=False, path=path)).allowed == expected
-    assert not Authoriser(defaults).judge(Attributes(nobody, "list", resource="pods")).allowed
+    assert judged(Authoriser(defaults), Attributes(nobody, "get", is_resource=False, path=path)).allowed == expected
+    assert not judged(Authoriser(defaults), Attributes(nobody, "list", resource="pods")).allowed
 
 
 def test_masters_need_no_policy():
     asked = Attributes(User("root", groups=("system:masters",)), "delete", resource="nodes", name="n")
-    assert Authoriser(World()).judge(asked).allowed
+    assert judged(Authoriser(World()), asked).allowed
 
 
 def test_every_controller_has_a_role_bound_to_its_account(defaults):
@@ -245,7 +245,7 @@ def test_a_decision_keeps_to_its_namespace(defaults):
     world = World(*objects(), thing(f"{V1}/RoleBinding", "b", "ns", roleRef={"kind": "ClusterRole", "name": "view"},
                                     subjects=[{"kind": "User", "name": "ann"}]))
     asked = Attributes(ANN, "list", resource="pods", namespace="ns")
-    assert Authoriser(world).judge(asked).allowed
-    assert not Authoriser(world).judge(replace(asked, namespace="other")).allowed
-    assert not Authoriser(world).judge(replace(asked, namespace="")).allowed
-    assert not Authoriser(world).judge(replace(asked, resource="secrets")).allowed
+    assert judged(Authoriser(world), asked).allowed
+    assert not judged(Authoriser(world), replace(asked, namespace="other")).allowed
+    assert not judged(Authoriser(world), replace(asked, namespace="")).allowed
+    assert not judged(Authoriser(world), replace(asked, resource="secrets")).allowed

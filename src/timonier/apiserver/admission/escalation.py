@@ -43,7 +43,7 @@ class EscalationCheck(Plugin):
         given = [Rule.of(rule) for rule in obj.get("rules") or ()]
         if old is not None and not aggregating and obj.get("rules") == old.get("rules"):
             return
-        if self.may(attributes, "escalate", attributes.resource, attributes.namespace, name):
+        if await self.may(attributes, "escalate", attributes.resource, attributes.namespace, name):
             return
         if aggregating and self.missing(attributes, [EVERY_RESOURCE, EVERY_URL]):
             raise refuse(attributes, "must have cluster-admin privileges to use the aggregationRule", obj)
@@ -55,7 +55,7 @@ class EscalationCheck(Plugin):
             return
         cluster_role = ref.get("kind") != "Role"
         resource, namespace = ("clusterroles", "") if cluster_role else ("roles", attributes.namespace)
-        if self.may(attributes, "bind", resource, attributes.namespace, ref.get("name", "")):
+        if await self.may(attributes, "bind", resource, attributes.namespace, ref.get("name", "")):
             return
         self.authoriser.refresh()
         role = self.authoriser.index.roles.get(RoleRef(namespace, ref.get("name", "")))
@@ -78,6 +78,6 @@ class EscalationCheck(Plugin):
         held = list(self.authoriser.index.rules_of(attributes.user, attributes.namespace))
         return list(uncovered(held, rules))
 
-    def may(self, attributes: Attributes, verb: str, resource: str, namespace: str, name: str) -> bool:
+    async def may(self, attributes: Attributes, verb: str, resource: str, namespace: str, name: str) -> bool:
         asked = replace(attributes, verb=verb, resource=resource, subresource="", namespace=namespace, name=name)
-        return self.authoriser.judge(asked).allowed
+        return (await self.authoriser.decide(asked)).allowed

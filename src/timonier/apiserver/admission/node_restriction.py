@@ -15,7 +15,8 @@ from timonier.api.errors import NotFound
 from timonier.api.kinds import BY_ID
 from timonier.apiserver.admission.contract import CREATE, DELETE, UPDATE, Plugin, Registry, name_of, refuse
 from timonier.apiserver.admission.service_account import MIRROR
-from timonier.apiserver.auth.node import LEASES, node_of, references
+from timonier.apiserver.auth.node import LEASES, node_of
+from timonier.apiserver.auth.references import of_pod
 from timonier.apiserver.request import Attributes, Object
 
 POD = BY_ID["v1/Pod"]
@@ -131,7 +132,7 @@ def check_mirror_pod(node: str, attributes: Attributes, pod: Object) -> None:
     owners = pod["metadata"].get("ownerReferences") or []
     if len(owners) > 1 or any((owner.get("kind"), owner.get("name")) != ("Node", node) for owner in owners):
         raise refuse(attributes, f'node "{node}" can only create pods with an owner reference set to itself', pod)
-    for reference in references({**pod, "metadata": {"namespace": attributes.namespace, **pod["metadata"]}}):
+    for reference in of_pod({**pod, "metadata": {"namespace": attributes.namespace, **pod["metadata"]}}):
         raise refuse(attributes, f'node "{node}" can not create pods that reference {reference.resource}', pod)
 
 

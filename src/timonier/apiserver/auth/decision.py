@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,40 +12,65 @@ from timonier.apiserver.request import MASTERS_GROUP, Attributes
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Allowed or not, and why. An authoriser that has no opinion does not allow; the next one is asked."""
+    """Allowed, denied for good, or neither, and why: who has no opinion leaves it to the next one."""
 
     allowed: bool
     reason: str = ""
+    denied: bool = False
+    error: str = ""
+    """What kept an authoriser from knowing."""
+
+
+NO_OPINION = Decision(False)
 
 
 class Authoriser(Protocol):
-    """Decides from memory alone: it is asked for every request."""
+    """One of those who are asked. Those that look at memory alone never wait."""
 
-    def decide(self, attributes: Attributes) -> Decision: ...
+    async def decide(self, attributes: Attributes) -> Decision: ...
 
 
 class Masters:
     """Members of system:masters may do everything, so that no policy can lock the cluster's owner out."""
 
-    def decide(self, attributes: Attributes) -> Decision:
+    async def decide(self, attributes: Attributes) -> Decision:
         return Decision(MASTERS_GROUP in attributes.user.groups)
 
 
+class AlwaysAllow:
+    async def decide(self, attributes: Attributes) -> Decision:
+        return Decision(True)
+
+
+class AlwaysDeny:
+    async def decide(self, attributes: Attributes) -> Decision:
+        return Decision(False, "Everything is forbidden.")
+
+
 class Chain:
-    """The first authoriser that allows wins; a refusal gives the reasons of all that had one."""
+    """The first authoriser that allows or denies decides; where none does, the reasons of all that had one are told."""
 
     def __init__(self, *authorisers: Authoriser) -> None:
         self.authorisers = authorisers
 
-    def decide(self, attributes: Attributes) -> Decision:
-        reasons = []
+    async def decide(self, attributes: Attributes) -> Decision:
+        reasons: list[str] = []
+        errors: list[str] = []
         for authoriser in self.authorisers:
-            decision = authoriser.decide(attributes)
-            if decision.allowed:
+            decision = await authoriser.decide(attributes)
+            if decision.allowed or decision.denied:
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)
-        return Decision(False, "\n".join(reasons))
+            if decision.error:
+                errors.append(decision.error)
+        return Decision(False, "\n".join(reasons), error=aggregate(errors))
+
+
+def aggregate(errors: Sequence[str]) -> str:
+    """Several errors in one line, as Go's aggregates have them."""
+    texts = list(dict.fromkeys(errors))
+    return f"[{', '.join(texts)}]" if len(texts) > 1 else "".join(texts)
 
 
 def refusal(attributes: Attributes, reason: str = "") -> Forbidden:

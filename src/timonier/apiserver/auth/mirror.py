@@ -1,7 +1,7 @@
 """What authentication and authorisation read of the cluster: the watch cache, without waiting.
 
-`Mirror` keeps something derived from one kind (an index, a graph) up to date with it: it looks at the cache's change
-counter on each use, and takes in only the objects that are new or changed since.
+`Mirror` keeps something derived from one kind (an index, a graph) up to date with it: on each use it takes in only what
+changed since. It keeps none of the objects, so that a graph of ten thousand pods is not ten thousand pods.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from timonier.api.kinds import Kind
+from timonier.apiserver.news import News
 from timonier.apiserver.request import Object
 
 
@@ -23,6 +24,9 @@ class Cache(Protocol):
 
     def changes(self, kind: Kind) -> int: ...
 
+    def news(self, kind: Kind, after: int | None) -> News:
+        """What changed after a revision; everything for None."""
+
 
 @dataclass
 class Mirror:
@@ -32,7 +36,8 @@ class Mirror:
     kind: Kind
     put: Callable[[Object], None]
     remove: Callable[[str, str], None]
-    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    known: set[tuple[str, str]] = field(default_factory=set)
+    revision: int | None = None
     seen: int | None = None
 
     def refresh(self) -> None:
@@ -40,14 +45,17 @@ class Mirror:
         changes = self.cache.changes(self.kind)
         if changes == self.seen:
             return
-        gone = dict(self.versions)
-        for obj in self.cache.peek_all(self.kind):
-            metadata = obj["metadata"]
-            key, version = (metadata.get("namespace", ""), metadata["name"]), metadata.get("resourceVersion", "")
-            if gone.pop(key, None) != version or not version:
+        news = self.cache.news(self.kind, self.revision)
+        gone = set(self.known) if news.whole else set()
+        for namespace, name, obj in news.changes:
+            key = namespace, name
+            if obj is not None:
+                self.known.add(key)
+                gone.discard(key)
                 self.put(obj)
-                self.versions[key] = version
+            elif key in self.known:
+                gone.add(key)
         for key in gone:
-            del self.versions[key]
+            self.known.discard(key)
             self.remove(*key)
-        self.seen = changes
+        self.revision, self.seen = news.revision, changes

@@ -1,127 +1,44 @@
 """The Node authoriser: a node may read what the pods bound to it need, and write about itself.
 
-`Graph` knows which secrets, config maps, claims and service accounts the pods of each node refer to. What does not
-depend on an object stands in the rules of the ClusterRole `system:node`. What a node may *change* in the objects that
-it writes is limited further, by the NodeRestriction admission plugin.
+`graph` knows what hangs together with which node. What does not depend on an object stands in the rules of the
+ClusterRole `system:node`. What a node may *change* in the objects that it writes is limited further, by the
+NodeRestriction admission plugin, which sees them.
 Source: Kubernetes documentation, "Using Node Authorization"; KEP-4601.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
 
 from timonier.api.kinds import BY_ID
-from timonier.apiserver.auth.decision import Decision
+from timonier.apiserver.auth.decision import NO_OPINION, Decision
 from timonier.apiserver.auth.default_roles import ROLES
-from timonier.apiserver.auth.mirror import Cache
+from timonier.apiserver.auth.graph import OfNodes, Pods, Volumes
+from timonier.apiserver.auth.mirror import Cache, Mirror
 from timonier.apiserver.auth.rbac import Rule
+from timonier.apiserver.auth.references import Reference
 from timonier.apiserver.auth.rule_lines import rules
 from timonier.apiserver.request import Attributes, Object, User
 
 NODES_GROUP = "system:nodes"
 NODE_PREFIX = "system:node:"
 LEASES = "kube-node-lease"
-CLAIM = BY_ID["v1/PersistentVolumeClaim"]
 READING = ("get", "list", "watch")
+OWNING = ("get", "create", "update", "patch", "delete")
+NODE_FIELD = "spec.nodeName"
 
 
-class Reference(NamedTuple):
-    """An object that a pod needs: `secrets`, `configmaps`, `persistentvolumeclaims` or `serviceaccounts`."""
+class Part(Protocol):
+    """A part of the graph."""
 
-    resource: str
-    namespace: str
-    name: str
+    def put(self, obj: Object, /) -> None: ...
 
-
-@dataclass
-class Graph:
-    """Which node has pods that need an object. Told of every pod; answers from memory."""
-
-    pods: dict[tuple[str, str], tuple[str, frozenset[Reference]]] = field(default_factory=dict)
-    """Node and needs of each pod that is bound."""
-    needs: dict[tuple[str, Reference], set[tuple[str, str]]] = field(default_factory=dict)
-    """The pods of a node that need an object."""
-
-    def put(self, pod: Object) -> None:
-        metadata = pod["metadata"]
-        key = metadata["namespace"], metadata["name"]
-        self.remove(*key)
-        node = pod["spec"].get("nodeName")
-        if node:
-            self.pods[key] = node, frozenset(references(pod))
-            for reference in self.pods[key][1]:
-                self.needs.setdefault((node, reference), set()).add(key)
-
-    def remove(self, namespace: str, name: str) -> None:
-        node, needed = self.pods.pop((namespace, name), ("", frozenset()))
-        for reference in needed:
-            pods = self.needs[node, reference]
-            pods.discard((namespace, name))
-            if not pods:
-                del self.needs[node, reference]
-
-    def has_pod(self, node: str, namespace: str, name: str) -> bool:
-        return self.pods.get((namespace, name), ("",))[0] == node
-
-    def needed(self, node: str, reference: Reference) -> bool:
-        return (node, reference) in self.needs
-
-    def claims_of(self, node: str) -> Iterator[Reference]:
-        return (reference for owner, reference in self.needs
-                if owner == node and reference.resource == "persistentvolumeclaims")
+    def remove(self, namespace: str, name: str) -> None: ...
 
 
-def references(pod: Object) -> Iterator[Reference]:
-    """Every object of its namespace that a pod needs in order to run."""
-    spec, namespace = pod["spec"], pod["metadata"]["namespace"]
-    if account := spec.get("serviceAccountName"):
-        yield Reference("serviceaccounts", namespace, account)
-    for secret in spec.get("imagePullSecrets") or ():
-        yield Reference("secrets", namespace, secret.get("name", ""))
-    for containers in ("initContainers", "containers", "ephemeralContainers"):
-        for container in spec.get(containers) or ():
-            yield from container_references(container, namespace)
-    for volume in spec.get("volumes") or ():
-        yield from volume_references(volume, namespace, pod["metadata"]["name"])
-
-
-def container_references(container: Object, namespace: str) -> Iterator[Reference]:
-    sources = [entry.get("valueFrom") or {} for entry in container.get("env") or ()]
-    for source in (*sources, *(container.get("envFrom") or ())):
-        for part, resource in (("secretKeyRef", "secrets"), ("secretRef", "secrets"),
-                               ("configMapKeyRef", "configmaps"), ("configMapRef", "configmaps")):
-            if found := source.get(part):
-                yield Reference(resource, namespace, found.get("name", ""))
-
-
-def volume_references(volume: Object, namespace: str, pod: str) -> Iterator[Reference]:
-    for part, source in volume.items():
-        if not isinstance(source, dict):
-            continue
-        if part == "persistentVolumeClaim":
-            yield Reference("persistentvolumeclaims", namespace, source.get("claimName", ""))
-        elif part == "ephemeral":
-            yield Reference("persistentvolumeclaims", namespace, f"{pod}-{volume['name']}")
-        elif part == "configMap":
-            yield Reference("configmaps", namespace, source.get("name", ""))
-        elif part == "projected":
-            for projection in source.get("sources") or ():
-                for kind, resource in (("secret", "secrets"), ("configMap", "configmaps")):
-                    if found := projection.get(kind):
-                        yield Reference(resource, namespace, found.get("name", ""))
-        else:
-            yield from (Reference("secrets", namespace, name) for name in secret_names(source))
-
-
-def secret_names(source: Object) -> Iterator[str]:
-    """The secrets of a volume source: as `secretName`, or referred to by drivers."""
-    if name := source.get("secretName"):
-        yield name
-    for part in ("secretRef", "nodePublishSecretRef"):
-        if name := (source.get(part) or {}).get("name"):
-            yield name
+P = TypeVar("P", bound=Part)
 
 
 def node_of(user: User) -> str:
@@ -136,94 +53,184 @@ def refuse(reason: str) -> Decision:
 
 
 ALLOW = Decision(True)
-NO_RELATION = "no relationship found between node '{}' and this object"
 STATIC_RULES = tuple(Rule.of(rule) for rule in rules(ROLES["system:node"]))
 
 
 @dataclass(frozen=True)
+class Followed(Generic[P]):
+    """A part of the graph, and the mirror that tells it of changes."""
+
+    part: P
+    mirror: Mirror
+
+    @classmethod
+    def of(cls, part: P, cache: Cache, kind: str) -> Followed[P]:
+        return cls(part, Mirror(cache, BY_ID[kind], part.put, part.remove))
+
+    def now(self) -> P:
+        """The part as it is now."""
+        self.mirror.refresh()
+        return self.part
+
+
 class NodeAuthoriser:
-    """The authoriser over a graph; `cache` shows which volume a claim is bound to."""
+    """The authoriser over what hangs together, each kind brought up to date when it is asked about."""
 
-    graph: Graph
-    cache: Cache
+    def __init__(self, cache: Cache) -> None:
+        self.pods = Followed.of(Pods(), cache, "v1/Pod")
+        self.volumes = Followed.of(Volumes(), cache, "v1/PersistentVolume")
+        self.attachments = Followed.of(OfNodes(), cache, "storage.k8s.io/v1/VolumeAttachment")
+        self.slices = Followed.of(OfNodes(), cache, "resource.k8s.io/v1/ResourceSlice")
+        self.requests = Followed.of(OfNodes(), cache, "certificates.k8s.io/v1/PodCertificateRequest")
 
-    def decide(self, attributes: Attributes) -> Decision:
+    async def decide(self, attributes: Attributes) -> Decision:
         node = node_of(attributes.user)
         if not node:
-            return Decision(False)
+            return NO_OPINION
         check = CHECKS.get((attributes.group, attributes.resource)) if attributes.is_resource else None
         if check is None:
             return Decision(any(rule.allows(attributes) for rule in STATIC_RULES))
         return check(self, node, attributes)
 
     def secret_or_config(self, node: str, attributes: Attributes) -> Decision:
-        if attributes.verb not in READING or attributes.subresource:
+        if attributes.verb not in READING:
             return refuse("can only read resources of this type")
+        if attributes.subresource:
+            return refuse("cannot read subresource")
+        if not attributes.namespace:
+            return refuse("can only read namespaced object of this type")
         return self.related(node, attributes)
 
     def related(self, node: str, attributes: Attributes) -> Decision:
-        if not attributes.name or not attributes.namespace:
-            return refuse("can only read a named object of a namespace")
-        reference = Reference(attributes.resource, attributes.namespace, attributes.name)
-        return ALLOW if self.graph.needed(node, reference) else refuse(NO_RELATION.format(node))
+        """Whether a pod of the node needs an object, or a volume of such a pod."""
+        if not attributes.name:
+            return refuse("No Object name found")
+        wanted = Reference(attributes.resource, attributes.namespace, attributes.name)
+        pods = self.pods.now()
+        found = pods.needed(node, wanted) or (attributes.resource == "secrets" and any(
+            pods.needed(node, claim) for claim in self.volumes.now().claims_with(wanted)))
+        return ALLOW if found else unrelated(node)
 
     def claim(self, node: str, attributes: Attributes) -> Decision:
-        allowed = ("get", "patch", "update") if attributes.subresource == "status" else ("get",)
-        if attributes.verb not in allowed or attributes.subresource not in ("", "status"):
-            return refuse("can only get individual resources of this type")
+        if attributes.subresource != "status":
+            return self.single(node, attributes)
+        if attributes.verb not in ("get", "update", "patch"):
+            return refuse("can only get/update/patch this type")
         return self.related(node, attributes)
 
+    def single(self, node: str, attributes: Attributes) -> Decision:
+        return only_get(attributes) or self.related(node, attributes)
+
     def volume(self, node: str, attributes: Attributes) -> Decision:
-        if attributes.verb != "get" or attributes.subresource:
-            return refuse("can only get individual resources of this type")
-        for reference in self.graph.claims_of(node):
-            claim = self.cache.peek(CLAIM, reference.namespace, reference.name)
-            if claim and claim["spec"].get("volumeName") == attributes.name:
-                return ALLOW
-        return refuse(NO_RELATION.format(node))
+        if refused := only_get(attributes):
+            return refused
+        claim = self.volumes.now().claims.get(attributes.name)
+        return ALLOW if claim is not None and self.pods.now().needed(node, claim) else unrelated(node)
+
+    def attachment(self, node: str, attributes: Attributes) -> Decision:
+        return only_get(attributes) or belonging(self.attachments.now(), node, attributes)
 
     def account(self, node: str, attributes: Attributes) -> Decision:
-        if attributes.verb == "create" and attributes.subresource == "token":
+        if attributes.subresource == "token":
+            if attributes.verb != "create" or not attributes.name:
+                return refuse("can only create tokens for individual service accounts")
             return self.related(node, attributes)
-        if attributes.verb == "get" and not attributes.subresource:
-            return self.related(node, attributes)
-        return refuse("can only get the service accounts of its pods, and create tokens for them")
+        return self.single(node, attributes)
 
     def lease(self, node: str, attributes: Attributes) -> Decision:
+        if attributes.verb not in OWNING:
+            return refuse("can only get, create, update, patch, or delete a node lease")
         if attributes.namespace != LEASES:
             return refuse(f'can only access leases in the "{LEASES}" system namespace')
-        return self.own(node, attributes, ("get", "create", "update", "patch", "delete"))
+        return own(node, attributes, "can only access node lease with the same name as the requesting node")
 
     def csi_node(self, node: str, attributes: Attributes) -> Decision:
-        return self.own(node, attributes, ("get", "create", "update", "patch", "delete"))
+        if attributes.verb not in OWNING:
+            return refuse("can only get, create, update, patch, or delete a CSINode")
+        if attributes.subresource:
+            return refuse("cannot authorize CSINode subresources")
+        return own(node, attributes, "can only access CSINode with the same name as the requesting node")
 
-    def own(self, node: str, attributes: Attributes, verbs: tuple[str, ...]) -> Decision:
-        if attributes.verb not in verbs:
-            return refuse(f"can only {', '.join(verbs)} an object of this type")
-        if attributes.verb != "create" and attributes.name != node:
-            return refuse("can only access the object with the same name as the requesting node")
-        return ALLOW
+    def slice(self, node: str, attributes: Attributes) -> Decision:
+        if attributes.subresource:
+            return refuse("cannot authorize ResourceSlice subresources")
+        match attributes.verb:
+            case "create":
+                return ALLOW
+            case "get" | "update" | "patch" | "delete":
+                return belonging(self.slices.now(), node, attributes)
+            case "list" | "watch" | "deletecollection":
+                return ALLOW if attributes.fields.get(NODE_FIELD) == node else refuse(
+                    "can only list/watch/deletecollection resourceslices with nodeName field selector")
+        return refuse("only the following verbs are allowed for a ResourceSlice: get, watch, list, create, update, "
+                      "patch, delete, deletecollection")
+
+    def request(self, node: str, attributes: Attributes) -> Decision:
+        """Requests for pods' certificates: created about its own pods, which NodeRestriction sees, and read again."""
+        if attributes.subresource:
+            return refuse(f'nodes may not access the "{attributes.subresource}" subresource of PodCertificateRequests')
+        match attributes.verb:
+            case "create":
+                return ALLOW
+            case "list" | "watch" if attributes.fields.get(NODE_FIELD) == node:
+                return ALLOW
+            case "get" | "list" | "watch":
+                return belonging(self.requests.now(), node, attributes)
+        return refuse("nodes may only create, get, list and watch PodCertificateRequests")
 
     def node(self, node: str, attributes: Attributes) -> Decision:
-        """A node reads itself and changes itself; creating is checked again by NodeRestriction, which sees the name."""
-        if attributes.subresource not in ("", "status"):
-            return refuse("can only access the status of its own node")
-        if attributes.verb in ("get", "list", "watch", "update", "patch") and attributes.name != node:
-            return refuse("can only access the node with the same name as the requesting node")
-        return Decision(any(rule.allows(attributes) for rule in STATIC_RULES))
+        """A node reads itself; which one it writes is for NodeRestriction to see."""
+        match attributes.subresource, attributes.verb:
+            case "", ("create" | "update" | "patch"):
+                return ALLOW
+            case "", ("get" | "list" | "watch"):
+                if attributes.name == node:
+                    return ALLOW
+                which = f"'{attributes.name}'" if attributes.name else "all nodes"
+                return refuse(f"node '{node}' cannot read {which}, only its own Node object")
+            case "status", ("update" | "patch"):
+                return ALLOW
+        return NO_OPINION
 
     def pod(self, node: str, attributes: Attributes) -> Decision:
-        """A node lists the pods bound to it, and reads and changes those alone."""
-        if attributes.verb in ("list", "watch") and not attributes.subresource:
-            own = attributes.fields.get("spec.nodeName") == node
-            return ALLOW if own or self.has(node, attributes) else refuse(
-                f"can only list/watch pods with spec.nodeName field selector '{node}'")
-        if attributes.verb == "get" and not attributes.subresource:
-            return ALLOW if self.has(node, attributes) else refuse(NO_RELATION.format(node))
-        return Decision(any(rule.allows(attributes) for rule in STATIC_RULES))
+        """A node lists the pods bound to it, and reads those alone."""
+        match attributes.subresource, attributes.verb:
+            case "", ("list" | "watch"):
+                own = attributes.fields.get(NODE_FIELD) == node
+                return ALLOW if own or self.runs(node, attributes) else refuse(
+                    f"can only list/watch pods with {NODE_FIELD} field selector")
+            case "", "get":
+                return ALLOW if self.runs(node, attributes) else unrelated(node)
+            case "", ("create" | "delete"):
+                return ALLOW
+            case ("status", ("update" | "patch")) | ("eviction", "create"):
+                return ALLOW
+        return NO_OPINION
 
-    def has(self, node: str, attributes: Attributes) -> bool:
-        return self.graph.has_pod(node, attributes.namespace, attributes.name)
+    def runs(self, node: str, attributes: Attributes) -> bool:
+        return bool(attributes.name) and self.pods.now().runs(node, attributes.namespace, attributes.name)
+
+
+def only_get(attributes: Attributes) -> Decision | None:
+    """Why a request is not the reading of one object."""
+    if attributes.verb != "get":
+        return refuse("can only get individual resources of this type")
+    return refuse("cannot get subresource") if attributes.subresource else None
+
+
+def unrelated(node: str) -> Decision:
+    return refuse(f"no relationship found between node '{node}' and this object")
+
+
+def belonging(part: OfNodes, node: str, attributes: Attributes) -> Decision:
+    if not attributes.name:
+        return refuse("No Object name found")
+    return ALLOW if part.belongs(node, attributes.namespace, attributes.name) else unrelated(node)
+
+
+def own(node: str, attributes: Attributes, otherwise: str) -> Decision:
+    """The object of the node's name; at its creation the name is not known yet, and NodeRestriction looks at it."""
+    return ALLOW if attributes.verb == "create" or attributes.name == node else refuse(otherwise)
 
 
 CHECKS: dict[tuple[str, str], Callable[[Any, str, Attributes], Decision]] = {
@@ -234,7 +241,11 @@ CHECKS: dict[tuple[str, str], Callable[[Any, str, Attributes], Decision]] = {
     ("", "serviceaccounts"): NodeAuthoriser.account,
     ("", "nodes"): NodeAuthoriser.node,
     ("", "pods"): NodeAuthoriser.pod,
+    ("certificates.k8s.io", "podcertificaterequests"): NodeAuthoriser.request,
     ("coordination.k8s.io", "leases"): NodeAuthoriser.lease,
+    ("resource.k8s.io", "resourceclaims"): NodeAuthoriser.single,
+    ("resource.k8s.io", "resourceslices"): NodeAuthoriser.slice,
     ("storage.k8s.io", "csinodes"): NodeAuthoriser.csi_node,
+    ("storage.k8s.io", "volumeattachments"): NodeAuthoriser.attachment,
 }
 """How requests for each resource are judged; what is not here follows the rules of `system:node`."""

@@ -8,7 +8,7 @@ Source: Kubernetes documentation, "Using RBAC Authorization".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -171,11 +171,13 @@ class Index:
 
 @dataclass(frozen=True, slots=True)
 class Rbac:
-    """The authoriser over an index."""
+    """The authoriser over an index, which `refresh` brings up to date."""
 
     index: Index
+    refresh: Callable[[], None] = lambda: None
 
-    def decide(self, attributes: Attributes) -> Decision:
+    async def decide(self, attributes: Attributes) -> Decision:
+        self.refresh()
         missing = []
         for subject, binding in self.index.bindings_of(attributes.user, attributes.namespace):
             rules = self.index.roles.get(binding.role)

@@ -13,17 +13,23 @@ from typing import Any
 from timonier.api.errors import BadRequest, Cause, invalid
 from timonier.apiserver.auth.authenticate import Authenticator
 from timonier.apiserver.auth.authorise import Authoriser
+from timonier.apiserver.auth.decision import aggregate
+from timonier.apiserver.auth.identity import BadToken
 from timonier.apiserver.auth.node import node_of
-from timonier.apiserver.auth.tokens import BadToken
-from timonier.apiserver.request import Attributes, Object, User
+from timonier.apiserver.auth.questions import attributes_of
+from timonier.apiserver.request import Object, User
 
 GROUP = "authorization.k8s.io"
-RESOURCE_PARTS = ("verb", "group", "version", "resource", "subresource", "namespace", "name")
+INCOMPLETE = {"Node": "node authorizer does not support user rule resolution",
+              "Webhook": "webhook authorizer does not support user rule resolution"}
+"""Who decides without rules that could be listed."""
+EVERYTHING = {"AlwaysAllow": ([{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}],
+                              [{"verbs": ["*"], "nonResourceURLs": ["*"]}])}
 
 
 @dataclass(frozen=True)
 class Reviews:
-    """Answers every review kind; `kinds` says by which method."""
+    """Answers every review kind; `answer` says by which method."""
 
     authenticator: Authenticator
     authoriser: Authoriser
@@ -45,78 +51,56 @@ class Reviews:
         if not spec.get("token"):
             raise BadRequest("token is required for TokenReview in authentication")
         try:
-            owner, audiences = self.authenticator.of_token(
+            found = await self.authenticator.bearers.identify(
                 spec["token"], spec.get("audiences") or self.authenticator.audiences)
         except BadToken as error:
-            return {"user": {}, "error": f"[invalid bearer token, {error}]"}
-        return {"authenticated": True, "user": describe(owner), "audiences": audiences}
+            return {"user": {}, "error": str(error)}
+        return {"authenticated": True, "user": describe(found.user), "audiences": list(found.audiences)}
 
     async def may_i(self, obj: Object, user: User, namespace: str) -> Object:
-        return await self.decide("SelfSubjectAccessReview", obj.get("spec") or {}, user)
+        return await self.decide(obj.get("spec") or {}, user)
 
     async def may_they(self, obj: Object, user: User, namespace: str) -> Object:
-        return await self.about("SubjectAccessReview", obj)
+        spec = obj.get("spec") or {}
+        subject = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()),
+                       {key: tuple(values) for key, values in (spec.get("extra") or {}).items()})
+        return await self.decide(spec, subject)
 
     async def may_they_here(self, obj: Object, user: User, namespace: str) -> Object:
-        asked = (obj.get("spec") or {}).get("resourceAttributes") or {}
-        if asked.get("namespace", "") != namespace:
-            cause = Cause("FieldValueInvalid", "spec.resourceAttributes.namespace",
-                          f'Invalid value: "{asked.get("namespace", "")}": must match metadata.namespace')
-            raise invalid(GROUP, "LocalSubjectAccessReview", "", [cause])
-        return await self.about("LocalSubjectAccessReview", obj)
-
-    async def about(self, kind: str, obj: Object) -> Object:
         spec = obj.get("spec") or {}
-        groups, extra = tuple(spec.get("groups") or ()), spec.get("extra") or {}
-        if not spec.get("user") and not groups:
-            raise invalid(GROUP, kind, "", [Cause(
-                "FieldValueInvalid", "spec.user",
-                'Invalid value: "": at least one of user or group must be specified')])
-        subject = User(spec.get("user", ""), spec.get("uid", ""), groups,
-                       {key: tuple(values) for key, values in extra.items()})
-        return await self.decide(kind, spec, subject)
+        asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
+        if asked != namespace:
+            raise invalid(GROUP, "LocalSubjectAccessReview", "", [Cause(
+                "FieldValueInvalid", "spec.resourceAttributes.namespace",
+                f'Invalid value: "{asked}": must match metadata.namespace')])
+        return await self.may_they(obj, user, namespace)
 
-    async def decide(self, kind: str, spec: Object, subject: User) -> Object:
-        decision = await self.authoriser.decide(attributes_of(kind, spec, subject))
-        return {"allowed": decision.allowed, **({"reason": decision.reason} if decision.reason else {})}
+    async def decide(self, spec: Object, subject: User) -> Object:
+        attributes, unread = attributes_of(spec, subject)
+        decision = await self.authoriser.decide(attributes)
+        status: Object = {"allowed": decision.allowed, "denied": decision.denied, "reason": decision.reason,
+                          "evaluationError": aggregate([text for text in (decision.error, unread) if text])}
+        return {name: value for name, value in status.items() if value or name == "allowed"}
 
     async def what_may_i(self, obj: Object, user: User, namespace: str) -> Object:
         """Every rule that holds for the caller in a namespace, for `kubectl auth can-i --list`."""
         within = (obj.get("spec") or {}).get("namespace", "")
         if not within:
             raise BadRequest("no namespace on request")
-        self.authoriser.refresh()
-        resource_rules, path_rules = [], []
-        for rule in self.authoriser.index.rules_of(user, within):
-            if rule.urls:
-                path_rules.append({"verbs": sorted(rule.verbs), "nonResourceURLs": list(rule.urls)})
-            else:
-                resource_rules.append(rule.to_dict())
-        status: Object = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": False}
-        if node_of(user):
-            status |= {"incomplete": True, "evaluationError":
-                       "node authorizer does not support user rule resolution"}
-        return status
-
-
-def attributes_of(kind: str, spec: Object, subject: User) -> Attributes:
-    """What a review asks about. It asks about a resource or about a path."""
-    resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if resource is not None and path is not None:
-        raise invalid(GROUP, kind, "", [Cause(
-            "FieldValueInvalid", "spec.nonResourceAttributes",
-            "Invalid value: cannot be specified in combination with resourceAttributes")])
-    if path is not None:
-        return Attributes(subject, path.get("verb", ""), is_resource=False, path=path.get("path", ""))
-    if resource is None:
-        raise invalid(GROUP, kind, "", [Cause(
-            "FieldValueInvalid", "spec.resourceAttributes",
-            "Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes must be specified")])
-    parts = {part: resource.get(part, "") for part in RESOURCE_PARTS}
-    required = (resource.get("fieldSelector") or {}).get("requirements") or ()
-    fields = {requirement.get("key", ""): requirement["values"][0] for requirement in required
-              if requirement.get("operator") == "In" and len(requirement.get("values") or ()) == 1}
-    return Attributes(subject, parts.pop("verb"), fields=fields, **parts)
+        resource_rules: list[Object] = []
+        path_rules: list[Object] = []
+        for mode in self.authoriser.modes:
+            if mode == "RBAC":
+                self.authoriser.refresh()
+                for rule in self.authoriser.index.rules_of(user, within):
+                    (path_rules if rule.urls else resource_rules).append(rule.to_dict())
+            resources, paths = EVERYTHING.get(mode, ([], []))
+            resource_rules += resources
+            path_rules += paths
+        errors = [INCOMPLETE[mode] for mode in self.authoriser.modes
+                  if mode == "Webhook" or (mode == "Node" and node_of(user))]
+        status: Object = {"resourceRules": resource_rules, "nonResourceRules": path_rules, "incomplete": bool(errors)}
+        return status | ({"evaluationError": aggregate(errors)} if errors else {})
 
 
 def describe(user: User) -> Object:

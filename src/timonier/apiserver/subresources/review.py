@@ -17,5 +17,5 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     kind = request.kind
     assert kind is not None
     obj = bodies.decode(request, kind)
-    answered = await server.reviews.answer(kind.kind, obj, request.user, request.namespace)
+    answered = await server.access.reviews.answer(kind.kind, obj, request.user, request.namespace)
     return of_object(request, kind, {"metadata": {}} | answered, server.clock.now(), 201)
