@@ -75,7 +75,7 @@ class ControlPlane:
     def settings(self) -> ApiServerSettings:
         made = ApiServerSettings(
             tls_cert_file=self.server_pair.certificate, tls_private_key_file=self.server_pair.key,
-            client_ca_file=self.authority.pair.certificate, service_account_key_file=self.folder / "sa.key",
+            client_ca_file=self.authority.pair.certificate, service_account_signing_key_file=self.folder / "sa.key",
             advertise_address="192.0.2.1", store=f"sqlite://{self.folder / 'store.db'}", secure_port=self.port)
         return replace(made, **self.extra)  # type: ignore[arg-type]
 

@@ -136,7 +136,7 @@ class ApiServer:
             except TimeoutError as error:
                 raise ServiceUnavailable("the server is still starting, please try again later") from error
 
-    async def identify(self, request: Request) -> None:
+    async def identify(self, request: Request, scope: dict[str, Any]) -> None:
         """Set the request's user. Raises Unauthorized, and Forbidden where it may not act as another."""
         try:
             request.user = await self.access.authenticator.authenticate(request)

@@ -149,8 +149,6 @@ class Request:
     """In what form the client wants the answer; known once the kind is."""
     body: bytes = b""
     user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
-    impersonator: User | None = None
-    """Who the request really comes from, where it acts as `user`."""
     peer_certificate: bytes | None = None
     """The client's certificate (DER), verified against the cluster's CA; None where it sent none."""
     client: str = ""

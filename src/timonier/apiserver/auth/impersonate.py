@@ -28,6 +28,7 @@ from timonier.apiserver.request import (
     Attributes,
     Request,
     User,
+    unwritten,
 )
 
 HEADER = "impersonate-"
@@ -91,8 +92,7 @@ class Impersonation:
             return
         for header in [header for header in request.headers if header.startswith(HEADER)]:
             del request.headers[header]
-        became = await self.granted(request.attributes(), wanted)
-        request.impersonator, request.user = request.user, became
+        request.user = await self.granted(request.attributes(annotate=unwritten), wanted)
 
     async def granted(self, attributes: Attributes, wanted: Wish) -> User:
         caller = attributes.user
