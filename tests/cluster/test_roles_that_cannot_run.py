@@ -20,7 +20,8 @@ import pytest
 from support.cluster import free_port
 
 from timonier import main
-from timonier.apiserver.encryption import EncryptedStore
+from timonier.apiserver.encryption.config import of_key
+from timonier.apiserver.encryption.store import EncryptedStore
 from timonier.cluster import spec as cluster_spec
 from timonier.cluster.certificates import Authority, Identity, encryption_key, signing_key
 from timonier.cluster.spec import ClusterSpec
@@ -179,7 +180,7 @@ def written(tmp_path: Path, flags: Flags) -> Iterator[subprocess.Popen[bytes]]:
     key = encryption_key(tmp_path / "first.key")
     with (tmp_path / "log").open("wb") as log:
         async def put() -> None:
-            store = EncryptedStore(await SqliteStore.open(tmp_path / "store.db"), key.read_bytes())
+            store = EncryptedStore(await SqliteStore.open(tmp_path / "store.db"), of_key(key))
             await store.write("/secrets/default/a", b'{"kind":"Secret","apiVersion":"v1","metadata":{"name":"a",'
                               b'"namespace":"default"}}', expect=ABSENT)
             await store.close()

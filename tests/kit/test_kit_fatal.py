@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from timonier.apiserver.encryption import Undecipherable
+from timonier.apiserver.encryption.ciphers import Undecipherable
 from timonier.cluster.spec import ClusterError
 from timonier.kit.fatal import CannotRun, needed, reasons, sentence
 from timonier.kit.kubeconfig import ConfigError

@@ -82,12 +82,19 @@ async def permitted() -> None:
     """The permit of the server itself."""
 
 
+async def never(key: str) -> bool:
+    """Whether what is stored should be written again though nothing changes: not where it is stored one way only."""
+    return False
+
+
 class Registry:
     """All objects of a cluster. `admission` may be set until the first request."""
 
     def __init__(self, feed: Feed, *, clock: Clock | None = None, strategies: dict[str, Strategy] | None = None,
-                 generated_name: Callable[[str], str] = metadata.generated_name) -> None:
+                 generated_name: Callable[[str], str] = metadata.generated_name,
+                 stale: Callable[[str], Awaitable[bool]] = never) -> None:
         self.feed, self.store = feed, feed.store
+        self.stale = stale
         self.resources = Resources()
         self.clock = clock or SystemClock()
         self.ownership = Ownership(self.resources, self.clock)
@@ -272,7 +279,7 @@ class Registry:
             if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)
             obj = finished(stored, obj)
-            if obj == old or ownership.unmoved(obj, old):
+            if (obj == old or ownership.unmoved(obj, old)) and not await self.stale(item.key):
                 return from_storage(kind, old)
             if caller.dry_run:
                 return from_storage(kind, obj)

@@ -19,7 +19,8 @@ from timonier.apiserver.allocate import Addresses, Ports
 from timonier.apiserver.app import ApiServer
 from timonier.apiserver.auth.bootstrap import bootstrap as bootstrap_policy
 from timonier.apiserver.bootstrap import bootstrap, keep_published
-from timonier.apiserver.encryption import EncryptedStore, check_readable, read_key
+from timonier.apiserver.encryption.migrate import migrate_forever
+from timonier.apiserver.encryption.store import EncryptedStore, encrypted
 from timonier.apiserver.fairness.keep import keep_forever
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.maintenance import (
@@ -28,7 +29,7 @@ from timonier.apiserver.maintenance import (
     expire_events_forever,
     repair_claims_forever,
 )
-from timonier.apiserver.registry import Registry
+from timonier.apiserver.registry import Registry, never
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.apiserver.strategies.service import ServiceStrategy
 from timonier.kit import process
@@ -56,7 +57,7 @@ async def run(settings: ApiServerSettings) -> None:
     if settings.kubelet_client_certificate and settings.kubelet_client_key:
         check_pair(settings.kubelet_client_certificate, settings.kubelet_client_key)
     ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file)
-    async with opened(settings) as store, audited(settings, clock) as auditor:
+    async with opened(settings, clock) as store, audited(settings, clock) as auditor:
         feed = Feed(store, settings.watch_history)
         registry, addresses, ports = make_registry(settings, feed, clock)
         server = ApiServer(settings, registry, access(settings, registry, clock, authorities), clock, auditor)
@@ -71,6 +72,7 @@ async def run(settings: ApiServerSettings) -> None:
             group.create_task(expire_events_forever(registry, settings.event_ttl), name="expire-events")
             group.create_task(repair_claims_forever(registry, addresses, ports, REPAIR_SECONDS), name="repair-claims")
             group.create_task(aggregate_forever(registry), name="aggregate-roles")
+            group.create_task(migrate_forever(registry), name="migrations")
             group.create_task(keep_forever(registry), name="flow-control-objects")
             group.create_task(server.gate.balance_forever(), name="flow-control")
             group.create_task(keep_published(registry, settings, PUBLISH_SECONDS), name="publish")
@@ -90,7 +92,8 @@ def make_registry(settings: ApiServerSettings, feed: Feed, clock: Clock) -> tupl
     """The registry with the strategy that needs the cluster's ranges."""
     addresses = Addresses(feed.store, ipaddress.ip_network(settings.service_cluster_ip_range), clock)
     ports = Ports(feed.store, *settings.node_ports)
-    registry = Registry(feed, clock=clock, strategies={"v1/Service": ServiceStrategy(addresses, ports)})
+    registry = Registry(feed, clock=clock, strategies={"v1/Service": ServiceStrategy(addresses, ports)},
+                        stale=feed.store.stale if isinstance(feed.store, EncryptedStore) else never)
     return registry, addresses, ports
 
 
@@ -114,15 +117,13 @@ async def audited(settings: ApiServerSettings, clock: Clock) -> AsyncIterator[Au
 
 
 @asynccontextmanager
-async def opened(settings: ApiServerSettings) -> AsyncIterator[Store]:
-    """The store that the settings name, its Secrets encrypted where they name a key."""
-    key = None if settings.encryption_key_file is None else read_key(settings.encryption_key_file)
+async def opened(settings: ApiServerSettings, clock: Clock) -> AsyncIterator[Store]:
+    """The store that the settings name, encrypted where they name keys."""
     store = await open_store(settings.store)
     try:
-        if key is not None:
-            store = EncryptedStore(store, key)
-        await check_readable(store)
-        yield store
+        async with encrypted(store, settings.encryption_key_file, settings.encryption_provider_config, clock,
+                             reload=settings.encryption_provider_config_automatic_reload) as wrapped:
+            yield wrapped
     finally:
         await store.close()
 

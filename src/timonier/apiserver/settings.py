@@ -29,7 +29,11 @@ class ApiServerSettings(AccessSettings, AuditSettings):
     store: str = "memory:"
     """Where objects are kept: `sqlite:///PATH`, or `memory:`, which forgets when the process ends."""
     encryption_key_file: Path | None = None
-    """Key (32 bytes) that encrypts Secrets in the store; without it they are stored in the clear."""
+    """Key (32 bytes) that encrypts Secrets in the store, by AES-GCM; without it they are stored in the clear."""
+    encryption_provider_config: Path | None = None
+    """EncryptionConfiguration (apiserver.config.k8s.io/v1) that says what is encrypted, and how."""
+    encryption_provider_config_automatic_reload: bool = False
+    """Whether a change of the encryption configuration counts without a restart."""
 
     bind_address: tuple[str, ...] = ("127.0.0.1",)
     """Address to listen on; may be given several times."""
@@ -80,6 +84,9 @@ class ApiServerSettings(AccessSettings, AuditSettings):
             raise ValueError(f"--service-cluster-ip-range {self.service_cluster_ip_range}: too small for a cluster")
         if ipaddress.ip_address(self.advertise_address).is_loopback:
             raise ValueError(f"--advertise-address {self.advertise_address}: pods cannot reach a loopback address")
+        if self.encryption_key_file and self.encryption_provider_config:
+            raise ValueError("--encryption-key-file is one key for Secrets, --encryption-provider-config says all of "
+                             "it: give one of them")
         if self.event_ttl <= 0:
             raise ValueError(f"--event-ttl {self.event_ttl:g}: must be positive")
         first, last = self.node_ports

@@ -10,7 +10,9 @@ import pytest
 from support.api_server import Cluster, config, running
 
 from timonier.apiserver import feed
-from timonier.apiserver.encryption import EncryptedStore, Undecipherable, read_key
+from timonier.apiserver.encryption.ciphers import Undecipherable
+from timonier.apiserver.encryption.config import of_key, with_key
+from timonier.apiserver.encryption.store import EncryptedStore
 from timonier.apiserver.metadata import generated_name
 from timonier.apiserver.objects import encode, read, splice
 from timonier.kit.fatal import CannotRun
@@ -18,7 +20,7 @@ from timonier.store.contract import ABSENT, Conflict
 from timonier.store.memory import MemoryStore
 from timonier.store.sqlite import SqliteStore
 
-KEY = bytes(range(32))
+SCHEME = with_key(bytes(range(32)))
 
 
 def test_a_version_is_spliced_in_as_the_first_field_of_metadata() -> None:
@@ -35,14 +37,14 @@ def test_generated_names_fit() -> None:
 
 async def test_secrets_are_not_readable_on_disk(tmp_path: Path) -> None:
     inner = MemoryStore()
-    async with running(tmp_path, EncryptedStore(inner, KEY)) as cluster:
+    async with running(tmp_path, EncryptedStore(inner, SCHEME)) as cluster:
         await cluster.post("/api/v1/namespaces/default/secrets",
                            {"metadata": {"name": "s"}, "stringData": {"password": "hunter2"}})
         await cluster.post("/api/v1/namespaces/default/configmaps", config(a="b"))
         raw = await inner.get("/secrets/default/s")
         assert raw is not None
         assert b"aHVudGVyMg" not in raw.value
-        assert raw.value.startswith(b"aesgcm:1:")
+        assert raw.value.startswith(b"k8s:enc:aesgcm:v1:key-file:")
         got = (await cluster.get("/api/v1/namespaces/default/secrets/s")).json
         assert got["data"] == {"password": "aHVudGVyMg=="}
         assert (await inner.get("/configmaps/default/settings")).value.startswith(b"{")  # type: ignore[union-attr]
@@ -50,7 +52,7 @@ async def test_secrets_are_not_readable_on_disk(tmp_path: Path) -> None:
 
 async def test_a_secret_cannot_be_put_in_anothers_place() -> None:
     inner = MemoryStore()
-    store = EncryptedStore(inner, KEY)
+    store = EncryptedStore(inner, SCHEME)
     await store.write("/secrets/a/x", b'{"a":1}', expect=ABSENT)
     stolen = await inner.get("/secrets/a/x")
     assert stolen is not None
@@ -58,11 +60,11 @@ async def test_a_secret_cannot_be_put_in_anothers_place() -> None:
     with pytest.raises(Undecipherable):
         await store.get("/secrets/b/x")
     with pytest.raises(Undecipherable):
-        await EncryptedStore(inner, bytes(32)).get("/secrets/a/x")
+        await EncryptedStore(inner, with_key(bytes(32))).get("/secrets/a/x")
 
 
 async def test_a_conflict_shows_the_current_value_in_the_clear() -> None:
-    store = EncryptedStore(MemoryStore(), KEY)
+    store = EncryptedStore(MemoryStore(), SCHEME)
     await store.write("/secrets/a/x", b'{"a":1}', expect=ABSENT)
     with pytest.raises(Conflict) as caught:
         await store.write("/secrets/a/x", b'{"a":2}', expect=99)
@@ -73,7 +75,7 @@ async def test_a_conflict_shows_the_current_value_in_the_clear() -> None:
 async def test_what_was_written_before_there_was_a_key_is_still_read() -> None:
     inner = MemoryStore()
     await inner.write("/secrets/a/x", b'{"a":1}', expect=ABSENT)
-    entry = await EncryptedStore(inner, KEY).get("/secrets/a/x")
+    entry = await EncryptedStore(inner, SCHEME).get("/secrets/a/x")
     assert entry is not None
     assert entry.value == b'{"a":1}'
 
@@ -81,7 +83,7 @@ async def test_what_was_written_before_there_was_a_key_is_still_read() -> None:
 def test_a_key_of_the_wrong_size_is_refused(tmp_path: Path) -> None:
     (tmp_path / "key").write_bytes(b"short")
     with pytest.raises(CannotRun, match="has 32 bytes, this file has 5"):
-        read_key(tmp_path / "key")
+        of_key(tmp_path / "key")
 
 
 async def test_watches_resume_across_a_restart(tmp_path: Path) -> None:
