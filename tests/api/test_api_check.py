@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
 
 import jsonschema_rs
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from support import schema_objects
 
 from timonier.api.check import Unreadable, check, strict
-from timonier.api.duplicates import duplicates
+from timonier.api.duplicates import duplicates, may_repeat
 from timonier.api.fill import fill
 from timonier.api.schema import definition, definitions
 
@@ -213,3 +215,20 @@ def test_every_definition_compiles_and_fills(name):
         check(obj, name)
         fill(obj, name)
         assert check(obj, name).unknown == []
+
+
+@pytest.mark.parametrize(("text", "may"), [
+    pytest.param(b'{"a": {"b": [{"c": 1}, {"c": 2}]}}', False, id="the-same-key-in-two-places"),
+    pytest.param(b'{"a" : 1, "a":2}', True, id="with-space-before-the-colon"),
+    pytest.param(b'{"a": {"b": 1, "b": 1}}', True, id="deep-down"),
+    pytest.param(b'{"a": "say \\"b\\": c"}', True, id="what-looks-like-a-key-in-a-string-counts-too"),
+    pytest.param(b'["a", "b"]', False, id="no-keys"),
+])
+def test_repeated_keys_are_suspected_by_counting(text, may):
+    assert may_repeat(text, json.loads(text)) is may
+
+
+@given(st.recursive(st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_a_key_that_is_there_twice_is_never_overlooked(value):
+    text = json.dumps({"x": value, "y": 1})
+    assert may_repeat(text[:-1].encode() + b', "y": 2}', json.loads(text))

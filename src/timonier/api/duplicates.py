@@ -1,18 +1,43 @@
 """Keys that a JSON text gives twice, which fieldValidation=Strict refuses and Warn mentions.
 
-It parses the text a second time and slowly; ask only when asked.
+Naming them parses the text a second time, and slowly; whether there can be any is seen at once by counting.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
+
+KEY = re.compile(rb'"[ \t\r\n]*:')
+"""Behind every key, and in few other places: within a string, quotes are escaped."""
 
 
 class Map(dict[str, Any]):
     """An object as it was written, with the keys that came more than once."""
 
     repeated: list[str]
+
+
+def may_repeat(text: bytes, value: Any) -> bool:
+    """Whether a JSON text may give a key twice: it does where it has more keys than the value that it was read as."""
+    return len(KEY.findall(text)) > keys(value)
+
+
+def keys(value: Any) -> int:
+    """How many keys a value has, everywhere in it."""
+    count, left = 0, [value]
+    while left:
+        each = left.pop()
+        if each.__class__ is dict:
+            count += len(each)
+            left += [child for child in each.values() if child.__class__ in CONTAINERS]
+        elif each.__class__ is list:
+            left += [child for child in each if child.__class__ in CONTAINERS]
+    return count
+
+
+CONTAINERS = frozenset({dict, list})
 
 
 def duplicates(text: bytes | str) -> list[str]:

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from timonier.api.schema import Schema, definition, definitions
-from timonier.api.schema.walk import holders, reach
+from timonier.api.schema.walk import Visit, below, holders
 
 CORE, APPS, NETWORKING = "io.k8s.api.core.v1.", "io.k8s.api.apps.v1.", "io.k8s.api.networking.v1."
 
@@ -39,28 +39,25 @@ STRUCTS = frozenset({"metadata", "spec", "status"})
 
 ZEROS: dict[str, Callable[[], Any]] = {"string": str, "boolean": bool, "integer": int, "number": int, "array": list,
                                        "object": dict}
-Filler = Callable[[Any], None]
+FILLERS: dict[str, Visit] = {}
+"""By definition; an entry is made before what it holds is looked at."""
 
 
 def fill(obj: dict[str, Any], name: str) -> None:
     """Write out, in place, what an object of that definition is never without."""
-    filler = filler_of(name)
-    if filler:
-        filler(obj)
+    if name in needing():
+        filler_of(name)(obj)
 
 
-@cache
-def filler_of(name: str) -> Filler | None:
-    """What fills objects of a definition, or None where neither they nor what is in them needs it."""
-    if name not in needing():
-        return None
+def filler_of(name: str) -> Visit:
+    """What fills objects of a definition that needs it."""
+    if name in FILLERS:
+        return FILLERS[name]
     node = definition(name)
     zeros = [(field, zero) for field, child in node.get("properties", {}).items()
              if (zero := zero_of(name, field, child, node))]
-    below = [(field, descend) for field, child in node.get("properties", {}).items()
-             if (descend := reach(child, fill, needing()))]
-
     former, present = FORMER_NAMES.get(name, ("", ""))
+    inner: list[tuple[str, Visit]] = []
 
     def filler(obj: dict[str, Any]) -> None:
         if present and obj.get(present):
@@ -68,9 +65,12 @@ def filler_of(name: str) -> Filler | None:
         for field, zero in zeros:
             if field not in obj:
                 obj[field] = zero()
-        for field, descend in below:
+        for field, visit in inner:
             if field in obj:
-                descend(obj[field])
+                visit(obj[field])
+
+    FILLERS[name] = filler
+    inner += below(name, filler_of, needing())
     return filler
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from timonier.api import check, kinds
+from timonier.api.duplicates import may_repeat
 from timonier.api.errors import BadRequest, Cause, UnsupportedMediaType, invalid
 from timonier.api.kinds import Kind
 from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
@@ -36,14 +37,15 @@ def unsupported(types: tuple[str, ...]) -> UnsupportedMediaType:
 
 
 def parse(request: Request, kind: Kind | str) -> tuple[Any, bytes]:
-    """The body as plain values, and as JSON text for whoever looks for duplicates.
+    """The body as plain values, and, where a key of it may be there twice, as JSON text to look for those in.
 
     Raises UnsupportedMediaType, and BadRequest where it is not well-formed. `kind` is what it should have been.
     """
     wanted = kind if isinstance(kind, str) else kind.kind
     match media_type(request):
         case "" | "application/json":
-            return parse_json(request.body, wanted), request.body
+            value = parse_json(request.body, wanted)
+            return value, request.body if may_repeat(request.body, value) else b""
         case "application/yaml" | "application/x-yaml" | "text/yaml":
             value = parse_yaml(request.body, wanted)
             return value, b""

@@ -19,12 +19,13 @@ from timonier.api.defaults.pods import PODS
 from timonier.api.defaults.workloads import WORKLOADS
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
-from timonier.api.schema import definition
-from timonier.api.schema.walk import holders, reach
+from timonier.api.schema.walk import Visit, below, holders
 
 Defaulter = Callable[[dict[str, Any]], None]
 
 FUNCTIONS: dict[str, Defaulter] = PODS | WORKLOADS | OTHERS
+DEFAULTERS: dict[str, Visit] = {}
+"""By definition; an entry is made before what it holds is looked at."""
 
 
 def default(kind: Kind, obj: dict[str, Any]) -> None:
@@ -34,21 +35,18 @@ def default(kind: Kind, obj: dict[str, Any]) -> None:
 
 def default_as(obj: dict[str, Any], name: str) -> None:
     """The same by name of the definition, for what is no kind."""
-    defaulter = defaulter_of(name)
-    if defaulter:
-        defaulter(obj)
+    if name in having():
+        defaulter_of(name)(obj)
 
 
-@cache
-def defaulter_of(name: str) -> Defaulter | None:
-    """What writes the defaults of a definition and of all that it holds; None where there are none."""
-    if name not in having():
-        return None
+def defaulter_of(name: str) -> Visit:
+    """What writes the defaults of a definition in which there are any, and of all that it holds."""
+    if name in DEFAULTERS:
+        return DEFAULTERS[name]
     own = FUNCTIONS.get(name)
     scalars = [(field, value) for field, value in CONSTANTS.get(name, {}).items() if not isinstance(value, dict | list)]
     objects = [(field, value) for field, value in CONSTANTS.get(name, {}).items() if isinstance(value, dict | list)]
-    below = [(field, descend) for field, child in definition(name).get("properties", {}).items()
-             if (descend := reach(child, default_as, having()))]
+    inner: list[tuple[str, Visit]] = []
 
     def defaulter(obj: dict[str, Any]) -> None:
         if own:
@@ -59,11 +57,14 @@ def defaulter_of(name: str) -> Defaulter | None:
         for field, value in objects:
             if field not in obj:
                 obj[field] = clone(value)
-        for field, descend in below:
+        for field, visit in inner:
             if field in obj:
-                descend(obj[field])
+                visit(obj[field])
             elif field == "spec":
-                descend(obj.setdefault(field, {}))  # never a pointer in Go: an empty one has defaults too
+                visit(obj.setdefault(field, {}))  # never a pointer in Go: an empty one has defaults too
+
+    DEFAULTERS[name] = defaulter
+    inner += below(name, defaulter_of, having())
     return defaulter
 
 

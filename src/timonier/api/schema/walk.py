@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
-from timonier.api.schema import Schema, definitions
+from timonier.api.schema import Schema, definition, definitions
 
-Visit = Callable[[Any, str], None]
-"""Takes an object, and the name of its definition."""
+Visit = Callable[[Any], None]
+"""Takes an object, or whatever a field holds."""
 
 
 def references(node: Schema) -> Iterator[str]:
@@ -31,19 +31,30 @@ def holders(names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def reach(node: Schema, visit: Visit, among: Collection[str]) -> Callable[[Any], None] | None:
-    """What visits each object of the definitions `among` in a field's value: the object itself, or those in its list
-    or map. None where the field can hold none.
+def below(name: str, visitor: Callable[[str], Visit], among: Collection[str]) -> list[tuple[str, Visit]]:
+    """The fields of a definition in which objects of the definitions `among` lie, each with what visits those.
+
+    `visitor` gives what visits an object of a definition. It is asked at once, so it has to know its answer for a
+    definition that it has not finished with: definitions contain themselves.
     """
+    fields = definition(name).get("properties", {})
+    return [(field, visit) for field, node in fields.items() if (visit := reach(node, visitor, among))]
+
+
+def reach(node: Schema, visitor: Callable[[str], Visit], among: Collection[str]) -> Visit | None:
+    """What visits the objects in a field's value: the object itself, or those in its list or map. None for none."""
     if "$ref" in node:
-        name = node["$ref"]
-        return (lambda value: visit(value, name)) if name in among else None
+        return visitor(node["$ref"]) if node["$ref"] in among else None
     inner = node.get("items") or node.get("additionalProperties")
-    below = reach(inner, visit, among) if inner else None
-    if not below:
+    visit = reach(inner, visitor, among) if inner else None
+    if not visit:
         return None
 
-    def each(values: Any) -> None:
-        for value in values if isinstance(values, list) else values.values():
-            below(value)
-    return each
+    def elements(values: Any) -> None:
+        for value in values:
+            visit(value)
+
+    def members(values: Any) -> None:
+        for value in values.values():
+            visit(value)
+    return elements if "items" in node else members
