@@ -13,11 +13,14 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl
 
+from timonier.api import durations
 from timonier.api.errors import (
     ApiError,
+    BadRequest,
     InternalError,
     RequestEntityTooLarge,
     ServiceUnavailable,
+    Timeout,
     Unauthorized,
 )
 from timonier.apiserver import health, routes
@@ -47,6 +50,7 @@ WITH_BODY = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 HEALTH = ("/healthz", "/livez", "/readyz")
 START_SECONDS = 10.0
 """How long a request that comes while the server starts waits."""
+TIMED_OUT = "Timeout: request did not complete within the allotted timeout"
 MAX_QUERY_FIELDS = 1000
 LONGEST_AUDIT_ID = 64
 
@@ -69,7 +73,7 @@ class ApiServer:
             self.metrics.sources.append(auditor.families)
         self.discovery = Discovery(server_address=f"{settings.advertise_address}:{settings.secure_port}")
         self.messages = Messages(settings.protobuf_cache)
-        self.audiences = Audiences(self.messages, self.clock.now)
+        self.audiences = Audiences(self.messages, self.clock.now, self.metrics.watch_events)
         self.bootstrapped = asyncio.Event()
         self.closing = False
         self.parts: dict[str, Any] = {}
@@ -85,7 +89,7 @@ class ApiServer:
         if not stream:
             self.metrics.in_flight[flight] += 1
         try:
-            answer = await self.answer(request, scope, receive)
+            answer = await self.answer(request, scope, receive, stream=stream)
         finally:
             if not stream:
                 self.metrics.in_flight[flight] -= 1
@@ -98,25 +102,15 @@ class ApiServer:
             await request.audit.ends(answer, stream=stream)
 
     async def answer(self, request: Request, scope: dict[str, Any],
-                     receive: Callable[[], Awaitable[Message]]) -> Answer | None:
+                     receive: Callable[[], Awaitable[Message]], *, stream: bool) -> Answer | None:
         """What to send; None where a stream has already been sent. Never raises but for cancellation."""
         try:
-            if not request.path.startswith(HEALTH):
-                await self.started()
-            if request.info.is_resource:
-                # Rights, tokens and admission are judged by the cache: let it know all that was written before.
-                await self.feed.current()
-            await self.identify(request, scope)
-            if request.subresource not in routes.STREAMS:
-                request.seat = await self.gate.enter(request)
-            await self.authoriser.demand(request.attributes())
-            if request.method in WITH_BODY:
-                request.body = await self.body(request, receive)
-            if request.info.is_resource:
-                return await routes.dispatch(self, request)
-            return await health.serve(self, request)
+            async with asyncio.timeout(None if stream else allotted(request, self.settings.request_timeout)):
+                return await self.handle(request, scope, receive)
         except ApiError as error:
             return failure(error, request)
+        except TimeoutError:
+            return failure(Timeout(TIMED_OUT), request)
         except Exception as error:
             if request.audit is not None:
                 await request.audit.panics(error)
@@ -126,6 +120,24 @@ class ApiServer:
                                          f"id {request.audit_id}"), request)
         finally:
             request.begun()
+
+    async def handle(self, request: Request, scope: dict[str, Any],
+                     receive: Callable[[], Awaitable[Message]]) -> Answer | None:
+        """A request's way: who asks, whether there is a seat, whether they may, and then what they want."""
+        if not request.path.startswith(HEALTH):
+            await self.started()
+        if request.info.is_resource:
+            # Rights, tokens and admission are judged by the cache: let it know all that was written before.
+            await self.feed.current()
+        await self.identify(request, scope)
+        if request.subresource not in routes.STREAMS:
+            request.seat = await self.gate.enter(request)
+        await self.authoriser.demand(request.attributes())
+        if request.method in WITH_BODY:
+            request.body = await self.body(request, receive)
+        if request.info.is_resource:
+            return await routes.dispatch(self, request)
+        return await health.serve(self, request)
 
     async def started(self) -> None:
         """Return once the roles are there by which rights are judged: who is early waits, rather than being refused."""
@@ -141,9 +153,11 @@ class ApiServer:
         try:
             request.user = await self.access.authenticator.authenticate(request)
         except Unauthorized as error:
+            self.metrics.authentications["failure",] += 1
             if self.auditor is not None:
                 await self.auditor.refused(request, uri_of(scope), error)
             raise
+        self.metrics.authentications["success",] += 1
         if self.auditor is not None:
             await self.auditor.begin(request, uri_of(scope))
         if "impersonate-" in " ".join(request.headers):
@@ -168,6 +182,18 @@ class ApiServer:
             pieces.append(piece)
             if not message.get("more_body"):
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def allotted(request: Request, most: float) -> float:
+    """Seconds that a request has. Raises BadRequest where it asks for what is no duration."""
+    text = request.parameter("timeout") if request.query else ""
+    if not text:
+        return most
+    try:
+        asked = durations.parse(text)
+    except ValueError as error:
+        raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
+    return asked if 0 < asked < most else most
 
 
 def too_large(limit: int) -> RequestEntityTooLarge:

@@ -6,6 +6,7 @@ Source: Kubernetes documentation, "Kubernetes API health endpoints".
 from __future__ import annotations
 
 import asyncio
+import logging
 import platform
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
@@ -18,6 +19,8 @@ from timonier.store.contract import StoreError
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
+
+log = logging.getLogger(__name__)
 
 GIT_VERSION = "v1.37.0+timonier"
 HEALTH = ("healthz", "livez", "readyz")
@@ -65,7 +68,7 @@ CHECKS: dict[str, dict[str, Check]] = {
 
 
 async def health(server: ApiServer, request: Request, endpoint: str, only: str) -> Answer:
-    """`ok`, or what is not; one line a check with ?verbose or where one fails."""
+    """`ok`, or what is not; one line a check with ?verbose or where one fails. Why stands in the server's log."""
     checks = CHECKS[endpoint]
     if only:
         if only not in checks:
@@ -76,11 +79,18 @@ async def health(server: ApiServer, request: Request, endpoint: str, only: str) 
     for name, check in checks.items():
         if name in excluded:
             lines.append(f"[+]{name} excluded: ok")
-        elif why := await check(server):
-            lines.append(f"[-]{name} failed: {why}")
+            continue
+        why = await check(server)
+        server.metrics.checked(name, endpoint, well=not why)
+        if why:
+            lines.append(f"[-]{name} failed: reason withheld")
             failed.append(name)
+            log.warning("health check failed", extra={"endpoint": endpoint, "check": name, "reason": why})
         else:
             lines.append(f"[+]{name} ok")
+    if unknown := excluded - checks.keys():
+        lines.append("warn: some health checks cannot be excluded: no matches for "
+                     + ",".join(f'"{name}"' for name in sorted(unknown)))
     if failed:
         return plain(500, "\n".join([*lines, f"{endpoint} check failed"]) + "\n")
     if "verbose" in request.query and not only:
@@ -111,6 +121,9 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         case "metrics", "":
             return Answer(200, [("content-type", TEXT.replace("plain;", "plain; version=0.0.4;"))],
                           server.metrics.text())
+        case "metrics", "slis":
+            return Answer(200, [("content-type", TEXT.replace("plain;", "plain; version=0.0.4;"))],
+                          server.metrics.slis())
         case "", "":
             return encoded(200, {"paths": list(PATHS)})
         case ("api" | "apis"), _:

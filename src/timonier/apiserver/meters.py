@@ -16,6 +16,15 @@ Labels = tuple[str, ...]
 Rows = Iterable[tuple[Labels, float]]
 
 
+class Tally:
+    """A count that somebody who counts often has at hand."""
+
+    __slots__ = ("count",)
+
+    def __init__(self) -> None:
+        self.count = 0
+
+
 class Histogram:
     """Observations in buckets; `counts` has one more than there are bounds."""
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from timonier.apiserver.meters import Histogram, Labels, counter, gauge, histogram
+from timonier.apiserver.meters import Histogram, Labels, Tally, counter, gauge, histogram
 from timonier.apiserver.request import Request
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Metrics:
         self.requests: dict[Labels, int] = defaultdict(int)
         self.durations: dict[Labels, Histogram] = {}
         self.streams: dict[Labels, int] = defaultdict(int)
+        self.health: dict[Labels, bool] = {}
+        self.checks: dict[Labels, int] = defaultdict(int)
+        self.watch_events: dict[Labels, Tally] = defaultdict(Tally)
+        """Events sent to watchers, by the group, version and resource that they watch."""
+        self.authentications: dict[Labels, int] = defaultdict(int)
         self.in_flight = {"readOnly": 0, "mutating": 0}
         self.objects = objects
         self.sources: list[Callable[[], Iterable[Metric]]] = []
@@ -60,6 +65,27 @@ class Metrics:
         finally:
             self.streams[labels] -= 1
 
+    def checked(self, name: str, endpoint: str, *, well: bool) -> None:
+        """Count a health check."""
+        self.health[name, endpoint] = well
+        self.checks[name, endpoint, "success" if well else "error"] += 1
+
+    def slis(self) -> bytes:
+        """What tells how well the server has been, in Prometheus's text format (/metrics/slis, KEP-3466)."""
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.exposition import generate_latest
+
+        class Slis:
+            def collect(_, metrics: Metrics = self) -> Iterator[Metric]:  # noqa: N805
+                yield gauge("kubernetes_healthcheck", "Whether a health check last succeeded.", ("name", "type"),
+                            metrics.health.items())
+                yield counter("kubernetes_healthchecks_total", "Health checks.", ("name", "type", "status"),
+                              metrics.checks.items())
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(Slis())
+        return generate_latest(registry)
+
     def text(self) -> bytes:
         """Everything, in Prometheus's text format."""
         from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
@@ -82,8 +108,21 @@ class Metrics:
                     (((name,), count) for name, count in self.in_flight.items()))
         yield gauge("apiserver_storage_objects", "Objects stored.", ("resource",),
                     (((resource,), count) for resource, count in self.objects()))
+        yield gauge("apiserver_resource_objects", "Objects stored.", ("group", "resource"),
+                    (((group, resource), count) for resource, group, count in map(parted, self.objects())))
+        yield counter("apiserver_watch_events_total", "Events sent to watchers.", ("group", "version", "resource"),
+                      ((labels, tally.count) for labels, tally in self.watch_events.items()))
+        # A counter in Kubernetes, whose name does not end as prometheus-client has those of counters end.
+        yield gauge("authentication_attempts", "Requests, by whether it could be told who asks.", ("result",),
+                      self.authentications.items())
         for source in self.sources:
             yield from source()
+
+
+def parted(counted: tuple[str, int]) -> tuple[str, str, int]:
+    """(resource, group, count) of what is stored below `deployments.apps`."""
+    resource, _, group = counted[0].partition(".")
+    return resource, group, counted[1]
 
 
 def labels_of(request: Request) -> Labels:

@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from timonier.api.errors import ApiError
 from timonier.api.kinds import Kind
 
 Object = dict[str, Any]
@@ -17,6 +18,8 @@ Object = dict[str, Any]
 METADATA = b'"metadata":{'
 PRIVATE = "/timonier/"
 """Where the server keeps what is no object, such as claims on ports."""
+LARGEST = 1536 * 1024
+"""Bytes of an object in the store."""
 LEADING = ("kind", "apiVersion", "metadata")
 
 
@@ -25,11 +28,26 @@ def head(kind: Kind) -> bytes:
     return b'{"kind":"%b","apiVersion":"%b","metadata":{' % (kind.kind.encode(), kind.storage.encode())
 
 
+class TooLargeToStore(ApiError):
+    """An object beyond what etcd takes; kube-apiserver passes its words on, and gives them no reason."""
+
+    code, reason = 500, ""
+
+    def __init__(self) -> None:
+        super().__init__("etcdserver: request is too large")
+
+
 def encode(obj: Object) -> bytes:
-    """An object for the store. Its resourceVersion and selfLink, where it has them, are left out."""
+    """An object for the store. Its resourceVersion and selfLink, where it has them, are left out.
+
+    Raises TooLargeToStore.
+    """
     metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "selfLink")}
     rest = {key: value for key, value in obj.items() if key not in LEADING}
-    return orjson.dumps({"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata} | rest)
+    data = orjson.dumps({"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata} | rest)
+    if len(data) > LARGEST:
+        raise TooLargeToStore
+    return data
 
 
 def splice(value: bytes, revision: int) -> bytes:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from socket import socket
+from ssl import SSLContext
 from typing import TYPE_CHECKING
 
 from timonier.apiserver import admission
@@ -34,7 +36,7 @@ from timonier.apiserver.settings import ApiServerSettings
 from timonier.apiserver.strategies.service import ServiceStrategy
 from timonier.kit import process
 from timonier.kit.clock import Clock, SystemClock
-from timonier.kit.serve import listen, serve
+from timonier.kit.serve import Limits, listen, serve
 from timonier.kit.tls import check_pair, server_context
 from timonier.kit.trust import Authorities
 from timonier.store.contract import Store
@@ -64,28 +66,47 @@ async def run(settings: ApiServerSettings) -> None:
         registry.admission = admission.chain(server)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed.run(), name="feed")
-            group.create_task(serve(server.app, sockets, ssl), name="serve")
-            group.create_task(tell_the_end(server), name="tell-the-end")
-            await feed.ready.wait()
-            await make_cluster(server)
-            group.create_task(compact_forever(feed, clock, settings.compaction_seconds), name="compact")
-            group.create_task(expire_events_forever(registry, settings.event_ttl), name="expire-events")
-            group.create_task(repair_claims_forever(registry, addresses, ports, REPAIR_SECONDS), name="repair-claims")
-            group.create_task(aggregate_forever(registry), name="aggregate-roles")
-            group.create_task(migrate_forever(registry), name="migrations")
-            group.create_task(keep_forever(registry), name="flow-control-objects")
-            group.create_task(server.gate.balance_forever(), name="flow-control")
-            group.create_task(keep_published(registry, settings, PUBLISH_SECONDS), name="publish")
-            process.freeze()
-            log.info("api server ready", extra={"port": settings.secure_port, "revision": feed.revision})
+            async with answering(server, sockets, ssl):
+                await feed.ready.wait()
+                await make_cluster(server)
+                look_after(server, addresses, ports, group)
+                process.freeze()
+                log.info("api server ready", extra={"port": settings.secure_port, "revision": feed.revision})
+                await asyncio.Event().wait()
 
 
-async def tell_the_end(server: ApiServer) -> None:
-    """Have /readyz say that the server is on its way out, from the moment at which it is told to end."""
-    try:
-        await asyncio.Event().wait()
-    finally:
-        server.closing = True
+def look_after(server: ApiServer, addresses: Addresses, ports: Ports, group: asyncio.TaskGroup) -> None:
+    """What goes on beside requests, for as long as the server runs."""
+    registry, settings, clock = server.registry, server.settings, server.clock
+    for name, task in {
+        "compact": compact_forever(server.feed, clock, settings.compaction_seconds),
+        "expire-events": expire_events_forever(registry, settings.event_ttl),
+        "repair-claims": repair_claims_forever(registry, addresses, ports, REPAIR_SECONDS),
+        "aggregate-roles": aggregate_forever(registry),
+        "migrations": migrate_forever(registry),
+        "flow-control-objects": keep_forever(registry),
+        "flow-control": server.gate.balance_forever(),
+        "publish": keep_published(registry, settings, PUBLISH_SECONDS),
+    }.items():
+        group.create_task(task, name=name)
+
+
+@asynccontextmanager
+async def answering(server: ApiServer, sockets: Sequence[socket], ssl: SSLContext) -> AsyncIterator[None]:
+    """Answer requests for the length of the block.
+
+    At its end /readyz fails first, and after the delay that the settings want no more connections are taken; requests
+    that are being answered get their answers, and watches their ends, while all that they need goes on.
+    """
+    limits = Limits(spread_seconds=server.settings.shutdown_watch_termination_grace_period)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(serve(server.app, sockets, ssl, limits=limits), name="serve")
+        try:
+            yield
+        finally:
+            server.closing = True
+            log.info("api server ending", extra={"delay": server.settings.shutdown_delay_duration})
+            await server.clock.sleep(server.settings.shutdown_delay_duration)
 
 
 def make_registry(settings: ApiServerSettings, feed: Feed, clock: Clock) -> tuple[Registry, Addresses, Ports]:

@@ -69,6 +69,12 @@ class ApiServerSettings(AccessSettings, AuditSettings):
     and fairness divides. Streams do not count."""
     max_mutating_requests_inflight: int = 200
     """Further requests that are answered at a time; see --max-requests-inflight."""
+    request_timeout: float = 60.0
+    """Seconds that a request may take, unless its `timeout` asks for less; streams may last."""
+    shutdown_delay_duration: float = 0.0
+    """Seconds for which requests are still taken after the server was told to end, while /readyz says that it will."""
+    shutdown_watch_termination_grace_period: float = 0.0
+    """Seconds over which the ends of watches are spread, so that not all clients begin anew at once."""
     max_request_bytes: int = 3 * 1024 * 1024
     """Largest request body."""
     log_level: str = "info"
@@ -87,6 +93,8 @@ class ApiServerSettings(AccessSettings, AuditSettings):
         if self.encryption_key_file and self.encryption_provider_config:
             raise ValueError("--encryption-key-file is one key for Secrets, --encryption-provider-config says all of "
                              "it: give one of them")
+        if self.request_timeout <= 0:
+            raise ValueError(f"--request-timeout {self.request_timeout:g}: must be positive")
         if self.event_ttl <= 0:
             raise ValueError(f"--event-ttl {self.event_ttl:g}: must be positive")
         first, last = self.node_ports

@@ -39,6 +39,8 @@ class Limits:
     """Read and thrown away of a body whose answer has already gone out, before the connection is closed."""
     pipelined: int = 32
     """Requests that wait on a connection for the answer to an earlier one."""
+    spread_seconds: float = 0.0
+    """Over which streams are told to end, at the end of the server."""
     grace_seconds: float = 5.0
     """From the beginning of the end of the server to the last answer."""
 
@@ -67,10 +69,14 @@ class Hub:
 
     def wind_down(self) -> None:
         self.closing = True
+        streams = [connection.taken for connection in self.connections if connection.taken is not None]
+        for place, taken in enumerate(streams):
+            if self.limits.spread_seconds:
+                self.loop.call_later(self.limits.spread_seconds * place / len(streams), taken.end)
+            else:
+                taken.end()
         for connection in list(self.connections):
-            if connection.taken is not None:
-                connection.taken.end()
-            elif connection.current is None:
+            if connection.taken is None and connection.current is None:
                 connection.transport.close()
 
     def start(self, exchange: Exchange) -> None:

@@ -77,7 +77,7 @@ async def wind_down(hub: Hub) -> None:
     hub.wind_down()
     if hub.tasks:
         with suppress(asyncio.CancelledError):
-            await asyncio.wait(hub.tasks, timeout=hub.limits.grace_seconds)
+            await asyncio.wait(hub.tasks, timeout=hub.limits.spread_seconds + hub.limits.grace_seconds)
     late = [task for task in hub.tasks if not task.done()]
     for task in late:
         task.cancel()

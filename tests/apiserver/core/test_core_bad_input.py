@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -180,3 +181,27 @@ async def test_a_defect_is_told_without_its_particulars(cluster: Cluster, monkey
     assert (reply.code, reply.json["reason"]) == (500, "InternalError")
     assert b"hunter2" not in reply.content
     assert reply.headers["audit-id"] in reply.message
+
+
+async def test_an_object_that_the_store_would_not_take_is_refused_in_etcds_words(cluster: Cluster) -> None:
+    reply = await cluster.post("/apis/apps/v1/namespaces/default/controllerrevisions",
+                               {"metadata": {"name": "big"}, "revision": 1, "data": {"x": "y" * 1_600_000}})
+    assert (reply.code, reply.message) == (500, "etcdserver: request is too large")
+    assert not reply.json.get("reason")
+
+
+async def test_a_request_ends_when_its_time_is_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def slow(*_: object) -> None:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("timonier.apiserver.routes.dispatch", slow)
+    reply = await cluster.get("/api/v1/pods?timeout=5ms")
+    assert (reply.code, reply.json["reason"]) == (504, "Timeout")
+    assert reply.message == "Timeout: request did not complete within the allotted timeout"
+
+
+@pytest.mark.parametrize("text", ["soon", "5", "1m5"])
+async def test_a_time_that_is_none_is_refused(cluster: Cluster, text: str) -> None:
+    reply = await cluster.get(f"/api/v1/pods?timeout={text}")
+    assert reply.code == 400
+    assert reply.message == f'invalid timeout specified in the request URL - time: invalid duration "{text}"'

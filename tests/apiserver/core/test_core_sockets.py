@@ -218,6 +218,19 @@ async def test_the_end_of_the_server_ends_streams_and_lets_answers_out() -> None
             assert await idle.read() == b""
 
 
+async def test_the_ends_of_streams_may_be_spread() -> None:
+    async with server(Limits(spread_seconds=0.2)) as (connect, task):
+        pairs = [await connect() for _ in range(2)]
+        for reader, writer in pairs:
+            writer.write(b"GET /forever HTTP/1.1\r\nHost: x\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\n")
+        task.cancel()
+        begin = asyncio.get_running_loop().time()
+        for reader, _ in pairs:
+            assert await ended(reader) == b"goodbye"
+        assert asyncio.get_running_loop().time() - begin > 0.05
+
+
 @pytest.fixture
 def machine(tmp_path: Path) -> tuple[ApiServerSettings, Callable[[Identity | None], ssl.SSLContext]]:
     """Settings with real keys, and what makes a client's TLS for an identity."""
@@ -301,3 +314,50 @@ async def test_a_certificate_of_another_ca_does_not_get_in(machine: tuple[ApiSer
     async with process(settings):
         status, refused = await ask(settings, context, "/api/v1/namespaces")
         assert (status, refused["reason"], refused["message"]) == (401, "Unauthorized", "Unauthorized")
+
+
+async def test_a_server_that_is_told_to_end_answers_what_it_has_begun(machine: tuple[ApiServerSettings, Any]) -> None:
+    settings, client = machine
+    admin = client(Identity("kubernetes-admin", groups=("system:masters",)))
+    body = json.dumps({"metadata": {"name": "late"}}).encode()
+    task = asyncio.ensure_future(run(settings))
+    await ask(settings, admin, "/api/v1/namespaces")
+    reader, writer = await asyncio.open_connection("127.0.0.1", settings.secure_port, ssl=admin)
+    writer.write(b"POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%b"
+                 % (len(body), body[:5]))
+    watching, other = await asyncio.open_connection("127.0.0.1", settings.secure_port, ssl=admin)
+    other.write(b"GET /api/v1/namespaces?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n")
+    await watching.readuntil(b'"ADDED"')
+    task.cancel()
+    assert (await ended(watching)).endswith(b"0\r\n\r\n")
+    writer.write(body[5:])
+    status, _, _ = await response(reader)
+    assert status == 201
+    async with asyncio.timeout(10):
+        await asyncio.gather(task, return_exceptions=True)
+    for each in (writer, other):
+        each.close()
+
+
+async def ended(reader: asyncio.StreamReader) -> bytes:
+    async with asyncio.timeout(5):
+        return await reader.read()
+
+
+async def test_before_it_takes_no_more_requests_a_server_says_that_it_will_not(
+        machine: tuple[ApiServerSettings, Any]) -> None:
+    settings, client = machine
+    settings = replace(settings, shutdown_delay_duration=30.0)
+    admin = client(Identity("kubernetes-admin", groups=("system:masters",)))
+    task = asyncio.ensure_future(run(settings))
+    while (await ask(settings, admin, "/readyz"))[0] != 200:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    task.cancel()
+    status, why = await ask(settings, admin, "/readyz")
+    assert status == 500
+    assert b"[-]shutdown failed" in why
+    assert (await ask(settings, admin, "/livez"))[0] == 200
+    assert (await ask(settings, admin, "/api/v1/namespaces"))[0] == 200
+    task.cancel()  # whoever cannot wait says so twice
+    async with asyncio.timeout(10):
+        await asyncio.gather(task, return_exceptions=True)

@@ -155,7 +155,7 @@ async def test_readiness_says_what_is_missing(cluster: Cluster) -> None:
     cluster.server.closing = True
     reply = await cluster.get("/readyz")
     assert reply.code == 500
-    assert "[-]shutdown failed: the server is shutting down" in reply.content.decode()
+    assert "[-]shutdown failed: reason withheld" in reply.content.decode()
 
 
 async def test_every_cluster_has_its_first_objects(cluster: Cluster) -> None:
@@ -183,3 +183,23 @@ async def test_the_user_that_is_impersonated_counts(cluster: Cluster) -> None:
     reply = await cluster.get(PODS, **{"impersonate-user": "nobody"})
     assert (reply.code, reply.json["reason"]) == (403, "Forbidden")
     assert 'User "nobody" cannot list resource "pods" in API group "" in the namespace "default"' in reply.message
+
+
+async def test_health_checks_are_counted_for_service_level_indicators(cluster: Cluster) -> None:
+    await cluster.get("/readyz")
+    text = (await cluster.get("/metrics/slis")).content.decode()
+    assert 'kubernetes_healthcheck{name="etcd",type="readyz"} 1.0' in text
+    assert 'kubernetes_healthchecks_total{name="etcd",status="success",type="readyz"} 1.0' in text
+
+
+async def test_checks_that_are_unknown_cannot_be_excluded(cluster: Cluster) -> None:
+    text = (await cluster.get("/livez?verbose&exclude=etcd&exclude=nothing")).content.decode()
+    assert "[+]etcd excluded: ok\n" in text
+    assert 'warn: some health checks cannot be excluded: no matches for "nothing"\n' in text
+
+
+async def test_events_that_watchers_get_are_counted(cluster: Cluster) -> None:
+    await cluster.watch("/api/v1/namespaces?watch=1")
+    text = (await cluster.get("/metrics")).content.decode()
+    assert 'apiserver_watch_events_total{group="",resource="namespaces",version="v1"} 4.0' in text
+    assert 'apiserver_resource_objects{group="",resource="namespaces"} 4.0' in text

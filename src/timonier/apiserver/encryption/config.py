@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from timonier.api import durations
 from timonier.api.errors import ApiError
 from timonier.apiserver.encryption.ciphers import AesCbc, AesGcm, Cipher, Identity, Keyed, Provider, Secretbox
 from timonier.apiserver.encryption.kms import Kms
@@ -24,8 +24,6 @@ KEYED: dict[str, tuple[Callable[[bytes], Cipher], tuple[int, ...]]] = {
 """Providers with keys: their ciphers, and the bytes that a key may have."""
 PROVIDERS = frozenset({*KEYED, "identity", "kms"})
 TIMEOUT = 3.0
-DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
-UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 KEY_BYTES = 32
 KEY_FILE = "key-file"
 """The name of the key that is given as a file of its own."""
@@ -180,8 +178,7 @@ def of_kms(settings: Object, path: str, names: set[str]) -> Iterator[str]:
 
 def seconds(duration: Any) -> float:
     """`3s` or `1m30s` in seconds, 0 where it is no duration; what is not given is three."""
-    text = str(duration or "")
-    if not text:
-        return TIMEOUT
-    parts = DURATION.findall(text)
-    return sum(float(number) * UNITS[unit] for number, unit in parts) if "".join(map("".join, parts)) == text else 0.0
+    try:
+        return durations.parse(str(duration)) if duration else TIMEOUT
+    except ValueError:
+        return 0.0

@@ -119,6 +119,7 @@ class Watch:
             first += [frame for delta in self.cache.since(options.revision) if (frame := audience.frame(delta))]
         audience.join(self.watcher)
         if first:
+            audience.sent.count += len(first)
             self.watcher.send(chunk(first))
 
     async def last(self) -> None:

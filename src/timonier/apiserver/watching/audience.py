@@ -7,7 +7,7 @@ selection, one encoding and one chunk a turn, and then each a write.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from weakref import WeakValueDictionary
 
 from timonier.api.errors import ApiError, Expired
@@ -15,6 +15,7 @@ from timonier.api.kinds import Kind
 from timonier.apiserver.cache import TRIGGERS, Cache, Delta
 from timonier.apiserver.listing import Selection
 from timonier.apiserver.messages import Messages
+from timonier.apiserver.meters import Labels, Tally
 from timonier.apiserver.negotiate import Accepted
 from timonier.apiserver.watching.frames import Frames, frames
 from timonier.apiserver.watching.watcher import Watcher, chunk
@@ -24,8 +25,8 @@ from timonier.kit.clock import Time
 class Audience:
     """Everyone who watches one selection of a cache in one form."""
 
-    def __init__(self, cache: Cache, selection: Selection, frames: Frames) -> None:
-        self.cache, self.selection, self.frames = cache, selection, frames
+    def __init__(self, cache: Cache, selection: Selection, frames: Frames, sent: Tally) -> None:
+        self.cache, self.selection, self.frames, self.sent = cache, selection, frames, sent
         self.members: set[Watcher] = set()
         self._pending: list[bytes] = []
         self._loop = asyncio.get_running_loop()
@@ -80,6 +81,7 @@ class Audience:
         """Send everyone what gathered."""
         if self._pending:
             piece = chunk(self._pending)
+            self.sent.count += len(self._pending) * len(self.members)
             self._pending.clear()
             for watcher in list(self.members):
                 watcher.send(piece)
@@ -98,8 +100,8 @@ class Audience:
 class Audiences:
     """All audiences of a server, by what they watch and how. One that nobody is part of is forgotten."""
 
-    def __init__(self, messages: Messages, now: Callable[[], Time]) -> None:
-        self.messages, self.now = messages, now
+    def __init__(self, messages: Messages, now: Callable[[], Time], sent: Mapping[Labels, Tally]) -> None:
+        self.messages, self.now, self.sent = messages, now, sent
         self._frames: WeakValueDictionary[Hashable, Frames] = WeakValueDictionary()
         self._audiences: WeakValueDictionary[Hashable, Audience] = WeakValueDictionary()
 
@@ -112,7 +114,8 @@ class Audiences:
             made = self._frames.get(shown)
             if made is None:
                 made = self._frames[shown] = frames(kind, form, include, self.messages, self.now)
-            found = self._audiences[key] = Audience(cache, selection, made)
+            found = self._audiences[key] = Audience(cache, selection, made,
+                                                          self.sent[kind.group, kind.version, kind.plural])
         return found
 
 
