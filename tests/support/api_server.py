@@ -82,6 +82,9 @@ class FakeTaken:
     def write(self, data: bytes) -> None:
         self.data += data
 
+    async def drain(self) -> None:
+        """Everything was taken at once."""
+
     def close(self) -> None:
         self.open = False
         if not self.ended.done():

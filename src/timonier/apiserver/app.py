@@ -25,6 +25,8 @@ from timonier.api.errors import (
 )
 from timonier.apiserver import health, routes
 from timonier.apiserver.access import Access
+from timonier.apiserver.aggregation import proxy as aggregation
+from timonier.apiserver.aggregation.backends import Backends
 from timonier.apiserver.answers import failure
 from timonier.apiserver.discovery import Discovery
 from timonier.apiserver.documents import Answer
@@ -74,6 +76,7 @@ class ApiServer:
         self.discovery = Discovery(server_address=f"{settings.advertise_address}:{settings.secure_port}")
         self.messages = Messages(settings.protobuf_cache)
         self.audiences = Audiences(self.messages, self.clock.now, self.metrics.watch_events)
+        self.backends = Backends(self)
         self.bootstrapped = asyncio.Event()
         self.closing = False
         self.parts: dict[str, Any] = {}
@@ -135,6 +138,8 @@ class ApiServer:
         await self.authoriser.demand(request.attributes())
         if request.method in WITH_BODY:
             request.body = await self.body(request, receive)
+        if (backend := self.backends.of(request.path)) is not None:
+            return await aggregation.serve(self, request, backend)
         if request.info.is_resource:
             return await routes.dispatch(self, request)
         return await health.serve(self, request)
@@ -155,11 +160,11 @@ class ApiServer:
         except Unauthorized as error:
             self.metrics.authentications["failure",] += 1
             if self.auditor is not None:
-                await self.auditor.refused(request, uri_of(scope), error)
+                await self.auditor.refused(request, error)
             raise
         self.metrics.authentications["success",] += 1
         if self.auditor is not None:
-            await self.auditor.begin(request, uri_of(scope))
+            await self.auditor.begin(request)
         if "impersonate-" in " ".join(request.headers):
             await self.access.impersonation.act(request)
 
@@ -211,7 +216,7 @@ def request_of(scope: dict[str, Any]) -> Request:
     path, method = scope["path"], scope["method"]
     return Request(
         method, path, query, headers, parse(method, path, query), raw_headers=scope["headers"],
-        client=str(client[0]) if client else "",
+        uri=uri_of(scope), client=str(client[0]) if client else "",
         audit_id=audit_id if 0 < len(audit_id) <= LONGEST_AUDIT_ID and audit_id.isprintable() else str(uuid.uuid4()),
         peer_certificate=exchange.peer_certificate if exchange else None,
         take_over=exchange.take_over if exchange else None)

@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+from pathlib import Path
 from typing import Any
+
+import orjson
 
 from timonier.api.errors import AlreadyExists, ApiError, NotFound
 from timonier.api.kinds import BY_ID, Kind
@@ -21,7 +24,8 @@ log = logging.getLogger(__name__)
 Object = dict[str, Any]
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
-NAMESPACE, SERVICE, ENDPOINTS = (BY_ID[f"v1/{kind}"] for kind in ("Namespace", "Service", "Endpoints"))
+NAMESPACE, SERVICE, ENDPOINTS, CONFIG_MAP = (
+    BY_ID[f"v1/{kind}"] for kind in ("Namespace", "Service", "Endpoints", "ConfigMap"))
 SLICE = BY_ID["discovery.k8s.io/v1/EndpointSlice"]
 PRIORITY_CLASS = BY_ID["scheduling.k8s.io/v1/PriorityClass"]
 SERVICE_CIDR = BY_ID["networking.k8s.io/v1/ServiceCIDR"]
@@ -44,6 +48,25 @@ async def bootstrap(registry: Registry, settings: ApiServerSettings) -> None:
                                         "spec": {"cidrs": [settings.service_cluster_ip_range]}}),
         ensure(registry, SERVICE, service(settings)))
     await publish(registry, settings)
+    await put(registry, CONFIG_MAP, authentication(settings), "data")
+
+
+def authentication(settings: ApiServerSettings) -> Object:
+    """How servers behind this one know whom to believe: `extension-apiserver-authentication` in kube-system."""
+    data = {"client-ca-file": text_of(settings.client_ca_file)}
+    if settings.requestheader_client_ca_file is not None:
+        lists = {"requestheader-allowed-names": settings.requestheader_allowed_names,
+                 "requestheader-extra-headers-prefix": settings.requestheader_extra_headers_prefix,
+                 "requestheader-group-headers": settings.requestheader_group_headers,
+                 "requestheader-uid-headers": settings.requestheader_uid_headers,
+                 "requestheader-username-headers": settings.requestheader_username_headers}
+        data |= {"requestheader-client-ca-file": text_of(settings.requestheader_client_ca_file)} | {
+            key: orjson.dumps(values).decode() for key, values in lists.items()}
+    return {"metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"}, "data": data}
+
+
+def text_of(file: Path) -> str:
+    return file.read_text() if file.exists() else ""
 
 
 async def ensure(registry: Registry, kind: Kind, wanted: Object) -> None:

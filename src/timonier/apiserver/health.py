@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from timonier.api.errors import MethodNotAllowed
+from timonier.apiserver.aggregation.discovery import document as with_backends
 from timonier.apiserver.answers import TEXT, encoded, plain
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.request import Object, Request
@@ -106,7 +107,7 @@ def version() -> Object:
             f"{platform.python_version()}", "platform": f"{platform.system().lower()}/{machine}"}
 
 
-async def serve(server: ApiServer, request: Request) -> Answer:
+async def serve(server: ApiServer, request: Request) -> Answer | None:
     """A path that is not a resource's."""
     if request.method not in ("GET", "HEAD"):
         if request.path.rstrip("/") in PATHS:
@@ -129,22 +130,30 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         case ("api" | "apis"), _:
             return discovery(server, request)
         case "openapi", _:
-            return await openapi(request)
+            return await openapi(server, request)
         case "openid" | ".well-known", _:
             return keys(server, request)
     return plain(404, "404 page not found\n")
 
 
 def discovery(server: ApiServer, request: Request) -> Answer:
-    document = server.discovery.document(request.path, request.headers.get("accept", ""))
+    accept = request.headers.get("accept", "")
+    document = with_backends(server, request.path, accept) or server.discovery.document(request.path, accept)
     return plain(404, "404 page not found\n") if document is None else document.answer(request.headers)
 
 
-async def openapi(request: Request) -> Answer:
+async def openapi(server: ApiServer, request: Request) -> Answer | None:
+    from timonier.apiserver.aggregation import openapi as theirs
     from timonier.apiserver.openapi import answer
+
+    if request.path.startswith("/openapi/v3/apis/") and server.backends.all() and \
+            (passed := await theirs.document(server, request)) is not None:
+        return passed
 
     # The first request for a document makes it, which takes long enough for others to notice.
     found = await asyncio.to_thread(answer, request)
+    if found is not None and request.path.rstrip("/") == "/openapi/v3":
+        return theirs.with_backends(server, found, request)
     return plain(404, "404 page not found\n") if found is None else found
 
 

@@ -151,6 +151,8 @@ class Request:
     user: User = User(ANONYMOUS, groups=(UNAUTHENTICATED_GROUP,))
     peer_certificate: bytes | None = None
     """The client's certificate (DER), verified against the cluster's CA; None where it sent none."""
+    uri: str = ""
+    """Path and query as they stood in the request line."""
     client: str = ""
     """The address that the request came from."""
     audit_id: str = ""

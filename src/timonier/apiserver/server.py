@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from timonier.apiserver import admission
 from timonier.apiserver.access import access
+from timonier.apiserver.aggregation import availability, local
 from timonier.apiserver.allocate import Addresses, Ports
 from timonier.apiserver.app import ApiServer
 from timonier.apiserver.auth.bootstrap import bootstrap as bootstrap_policy
@@ -58,6 +59,8 @@ async def run(settings: ApiServerSettings) -> None:
     authorities = Authorities.from_file(settings.client_ca_file)
     if settings.kubelet_client_certificate and settings.kubelet_client_key:
         check_pair(settings.kubelet_client_certificate, settings.kubelet_client_key)
+    if settings.proxy_client_cert_file and settings.proxy_client_key_file:
+        check_pair(settings.proxy_client_cert_file, settings.proxy_client_key_file)
     ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file)
     async with opened(settings, clock) as store, audited(settings, clock) as auditor:
         feed = Feed(store, settings.watch_history)
@@ -83,6 +86,8 @@ def look_after(server: ApiServer, addresses: Addresses, ports: Ports, group: asy
         "expire-events": expire_events_forever(registry, settings.event_ttl),
         "repair-claims": repair_claims_forever(registry, addresses, ports, REPAIR_SECONDS),
         "aggregate-roles": aggregate_forever(registry),
+        "local-api-services": local.keep_forever(registry),
+        "api-services": availability.check_forever(registry, server.backends),
         "migrations": migrate_forever(registry),
         "flow-control-objects": keep_forever(registry),
         "flow-control": server.gate.balance_forever(),

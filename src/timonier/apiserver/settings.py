@@ -45,6 +45,11 @@ class ApiServerSettings(AccessSettings, AuditSettings):
     kubelet_client_key: Path | None = None
     """Key of the kubelet client certificate (PEM)."""
 
+    proxy_client_cert_file: Path | None = None
+    """Certificate with which the server calls other API servers for its clients (PEM); see APIService."""
+    proxy_client_key_file: Path | None = None
+    """Key of the proxy's client certificate (PEM)."""
+
     service_cluster_ip_range: str = "10.96.0.0/16"
     """Addresses of Services; the first is that of Service `kubernetes`."""
     service_node_port_range: str = "30000-32767"
@@ -102,6 +107,8 @@ class ApiServerSettings(AccessSettings, AuditSettings):
             raise ValueError(f"--service-node-port-range {self.service_node_port_range}: must be FIRST-LAST")
         if not 1 <= self.secure_port <= 65535:
             raise ValueError(f"--secure-port {self.secure_port}: must be a port")
+        if (self.proxy_client_cert_file is None) != (self.proxy_client_key_file is None):
+            raise ValueError("--proxy-client-cert-file and --proxy-client-key-file go together")
         if (self.kubelet_client_certificate is None) != (self.kubelet_client_key is None):
             raise ValueError("--kubelet-client-certificate and --kubelet-client-key go together")
 

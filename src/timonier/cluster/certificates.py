@@ -45,20 +45,20 @@ class Identity:
 
 
 class Authority:
-    """The cluster's CA, made on first use in a folder of its own."""
+    """A CA of the cluster, made on first use in a folder of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "timonier-ca") -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.folder = folder
         self.pair = Pair(folder / "ca.crt", folder / "ca.key")
         if not (self.pair.certificate.exists() and self.pair.key.exists()):
-            self._make()
+            self._make(name)
         self._key = serialization.load_pem_private_key(self.pair.key.read_bytes(), None)
         self._certificate = x509.load_pem_x509_certificate(self.pair.certificate.read_bytes())
 
-    def _make(self) -> None:
+    def _make(self, common_name: str) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        name = distinguished_name("timonier-ca", ())
+        name = distinguished_name(common_name, ())
         builder = dated(x509.CertificateBuilder().subject_name(name).issuer_name(name), CA_LIFE)
         certificate = (
             builder.public_key(key.public_key())

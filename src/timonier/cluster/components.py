@@ -14,6 +14,7 @@ from typing import Any
 
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.cluster.drivers import netns
+from timonier.cluster.identities import FRONT_PROXY
 from timonier.cluster.spec import MANAGER_PORT, ClusterSpec, NodeSpec
 from timonier.controllers.settings import ControllerSettings
 from timonier.kit.settings import to_arguments
@@ -74,6 +75,10 @@ def api_server(spec: ClusterSpec) -> ApiServerSettings:
         kubelet_client_certificate=pki / "apiserver-kubelet-client.crt",
         kubelet_client_key=pki / "apiserver-kubelet-client.key",
         service_cluster_ip_range=spec.service_cidr,
+        proxy_client_cert_file=pki / "front-proxy" / "client.crt",
+        proxy_client_key_file=pki / "front-proxy" / "client.key",
+        requestheader_client_ca_file=pki / "front-proxy" / "ca.crt",
+        requestheader_allowed_names=(FRONT_PROXY.name,),
     )
 
 

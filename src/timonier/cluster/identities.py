@@ -15,6 +15,8 @@ CONTROLLERS = Identity("system:kube-controller-manager")
 SCHEDULER = Identity("system:kube-scheduler")
 ADMINISTRATOR = Identity("kubernetes-admin", groups=("system:masters",))
 KUBELET_CLIENT = Identity("kube-apiserver-kubelet-client")
+FRONT_PROXY = Identity("front-proxy-client")
+"""As which the API server calls other API servers for its clients; its CA vouches for nobody else."""
 
 
 def make(spec: ClusterSpec) -> None:
@@ -25,6 +27,7 @@ def make(spec: ClusterSpec) -> None:
     authority.issue("apiserver", Identity("kube-apiserver", hosts=api_server_hosts(spec)))
     authority.issue("manager", Identity(CONTROLLERS.name, hosts=("localhost", "127.0.0.1", spec.gateway)))
     authority.issue("apiserver-kubelet-client", KUBELET_CLIENT)
+    Authority(spec.pki / "front-proxy", "timonier-front-proxy-ca").issue("client", FRONT_PROXY)
     for file, identity in (("controllers", CONTROLLERS), ("scheduler", SCHEDULER), ("admin", ADMINISTRATOR)):
         write_kubeconfig(spec.state / f"{file}.kubeconfig", spec, authority.issue(file, identity), spec.server)
     for node in spec.all_nodes:

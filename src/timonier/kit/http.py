@@ -12,7 +12,7 @@ import contextlib
 import re
 import ssl as tls
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
 
@@ -29,6 +29,10 @@ IDLE_SECONDS = 60.0
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 UNSAFE = re.compile(r"[^\x21-\x7e]")
 """What may not stand in a request target, since it could end the line."""
+
+
+Headers = Mapping[str, str | Sequence[str]]
+"""What a request is sent with; a header with several values is sent several times."""
 
 
 class HttpError(Exception):
@@ -224,7 +228,7 @@ class Connections:
         self._idle: dict[tuple[str, str, int], list[Connection]] = {}
         self._busy: set[Connection] = set()
 
-    async def request(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None,
+    async def request(self, method: str, url: str, headers: Headers | None = None, body: bytes | None = None,
                       *, within: float | None = None) -> Response:
         """One exchange, its body in full. Raises HttpError; any status is an answer."""
         limit = within if within is not None else self._timeout
@@ -235,7 +239,7 @@ class Connections:
             raise TimedOut(f"no complete response within {limit} s") from error
 
     @contextlib.asynccontextmanager
-    async def stream(self, method: str, url: str, headers: Mapping[str, str] | None = None, body: bytes | None = None,
+    async def stream(self, method: str, url: str, headers: Headers | None = None, body: bytes | None = None,
                      *, within: float | None = None, read_timeout: float | None = None) -> AsyncIterator[Stream]:
         """One exchange whose body the caller reads as it comes. Leaving early closes the connection."""
         target = urlsplit(url)
@@ -245,7 +249,7 @@ class Connections:
         finally:
             self._release(target, connection, stream.reusable)
 
-    async def upgrade(self, method: str, url: str, headers: Mapping[str, str], *, within: float | None = None
+    async def upgrade(self, method: str, url: str, headers: Headers, *, within: float | None = None
                       ) -> tuple[Response, asyncio.StreamReader | None, asyncio.StreamWriter | None]:
         """Ask for another protocol. On 101 the connection is the caller's to close; otherwise there is none."""
         target = urlsplit(url)
@@ -267,7 +271,7 @@ class Connections:
             connection.abort()
         await asyncio.sleep(0)
 
-    async def _exchange(self, method: str, target: SplitResult, headers: Mapping[str, str] | None,
+    async def _exchange(self, method: str, target: SplitResult, headers: Headers | None,
                         body: bytes | None, within: float | None, read_timeout: float | None
                         ) -> tuple[Connection, Stream]:
         """Send a request and wait for the head of its answer."""
@@ -347,7 +351,7 @@ def address(target: SplitResult) -> tuple[str, str, int]:
     return target.scheme, target.hostname, target.port or (443 if target.scheme == "https" else 80)
 
 
-def request_head(method: str, target: SplitResult, headers: Mapping[str, str], body: bytes | None) -> bytes:
+def request_head(method: str, target: SplitResult, headers: Headers, body: bytes | None) -> bytes:
     """The request line and headers. Raises ValueError for anything that would break out of its line."""
     path = (target.path or "/") + (f"?{target.query}" if target.query else "")
     if UNSAFE.search(path):
@@ -358,7 +362,8 @@ def request_head(method: str, target: SplitResult, headers: Mapping[str, str], b
         lines.append(f"Host: {target.netloc.rpartition('@')[2]}")
     if "content-length" not in names and (body is not None or method in ("POST", "PUT", "PATCH")):
         lines.append(f"Content-Length: {len(body or b'')}")
-    for name, value in headers.items():
+    for name, value in ((name, value) for name, values in headers.items()
+                        for value in ((values,) if isinstance(values, str) else values)):
         if "\r" in value or "\n" in value or "\r" in name or "\n" in name:
             raise ValueError(f"header {name!r} contains a line break")
         lines.append(f"{name}: {value}")

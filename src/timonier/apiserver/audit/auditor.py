@@ -58,14 +58,14 @@ class Auditor:
         self.levels: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
 
-    async def begin(self, request: Request, uri: str) -> None:
+    async def begin(self, request: Request) -> None:
         """Begin a request's record, where the policy is about it. Raises InternalError where that has to be kept."""
         attributes = request.attributes()
         treatment = self.policy.treatment(request.user, attributes)
         self.levels[treatment.level] += 1
         if treatment.level == "None":
             return
-        record = request.audit = Record(self, request, attributes, treatment, uri)
+        record = request.audit = Record(self, request, attributes, treatment)
         if not await record.take("RequestReceived"):
             self.rejected += 1
             raise InternalError("Internal error occurred: failed to store audit event")
@@ -75,14 +75,14 @@ class Auditor:
                 return take_over()
             request.take_over = announced
 
-    async def refused(self, request: Request, uri: str, error: ApiError) -> None:
+    async def refused(self, request: Request, error: ApiError) -> None:
         """Record a request of somebody who could not say who they are."""
         attributes = request.attributes()
         treatment = self.policy.treatment(NOBODY, attributes)
         self.levels[treatment.level] += 1
         if treatment.level != "None":
             request.user = NOBODY
-            record = Record(self, request, attributes, treatment, uri)
+            record = Record(self, request, attributes, treatment)
             record.status = {"metadata": {}, "status": "Failure", "message": attempted(request),
                              "reason": error.reason, "code": error.code}
             await record.take("ResponseStarted")

@@ -32,9 +32,8 @@ JSON_TYPES, YAML_TYPES = ("", "application/json"), ("application/yaml", "applica
 class Record:
     """What is known of a request so far. A new event is made of it for every stage that is not left out."""
 
-    def __init__(self, auditor: Auditor, request: Request, attributes: Attributes, treatment: Treatment,
-                 uri: str) -> None:
-        self.auditor, self.request, self.treatment, self.uri = auditor, request, treatment, uri
+    def __init__(self, auditor: Auditor, request: Request, attributes: Attributes, treatment: Treatment) -> None:
+        self.auditor, self.request, self.treatment = auditor, request, treatment
         self.user, self.attributes = request.user, attributes
         self.received = auditor.clock.now()
         self.status: Object | None = None
@@ -56,7 +55,7 @@ class Record:
     def event(self, stage: str) -> Object:
         request = self.request
         event: Object = {"kind": "Event", "apiVersion": API_VERSION, "level": self.treatment.level}
-        event |= {"auditID": request.audit_id or str(uuid4()), "stage": stage, "requestURI": self.uri,
+        event |= {"auditID": request.audit_id or str(uuid4()), "stage": stage, "requestURI": request.uri,
                   "verb": self.attributes.verb, "user": described(self.user)}
         if request.user is not self.user:
             event["impersonatedUser"] = described(request.user)

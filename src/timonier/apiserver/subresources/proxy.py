@@ -17,23 +17,16 @@ from timonier.api.errors import BadRequest, Forbidden, ServiceUnavailable
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.endpoints import SERVICE, endpoint, refuse_address
 from timonier.apiserver.kubelets import base_url, bracketed, kubelets_of, node_address, reason_of
+from timonier.apiserver.passing import ANSWER_SECONDS, HOP_BY_HOP, exchange, forwarded, upgrade
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.subresources.connect import NODE, POD, admit, node_of, options_of, wants_upgrade
-from timonier.apiserver.subresources.log import pass_on
 from timonier.kit.http import Connections, HttpError, unverified
-from timonier.kit.streaming.relay import Link, relay
-from timonier.kit.streaming.switching import switching
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
 OPTIONS = {"pods": "PodProxyOptions", "services": "ServiceProxyOptions", "nodes": "NodeProxyOptions"}
 SCHEMES = ("", "http", "https")
-HOP_BY_HOP = frozenset({"connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-                        "transfer-encoding", "upgrade", "content-length", "host", "expect"})
-NOT_PASSED_ON = frozenset({"authorization"})
-"""What is between the client and the API server, and nobody else's business."""
-ANSWER_SECONDS = 60.0
 UNRESERVED = "/:@!$&'()*+,;=~-._"
 
 
@@ -55,43 +48,15 @@ async def serve(server: ApiServer, request: Request) -> Answer | None:
         return Answer(301, [("location", f"{request.path}/{query_of(request)}")], b"")
     found = await {"pods": pod, "services": service, "nodes": node}[resource](server, request, path)
     url = f"{found.base}{quote(path, safe=UNRESERVED) or '/'}{query_of(request)}"
+    passed = upgrade if wants_upgrade(request) else exchange
     try:
-        if wants_upgrade(request):
-            return await upgrade(server, request, found, url)
-        return await exchange(server, request, found, url)
+        return await passed(server, request, found.connections, url, dict(forwarded(request)),
+                            lambda headers: headers_from(request, headers, found.base))
     except HttpError as error:
         raise ServiceUnavailable(f"error trying to reach service: {reason_of(error)}") from error
     finally:
         if not found.shared:
             await found.connections.close()
-
-
-async def exchange(server: ApiServer, request: Request, found: Target, url: str) -> Answer | None:
-    """Pass a request on and its answer back."""
-    headers = dict(headers_to(request))
-    opening = found.connections.stream(request.method, url, headers, request.body or None, within=ANSWER_SECONDS)
-    async with opening as stream:
-        answered = dict(headers_from(request, stream.headers, found.base))
-        if request.method == "HEAD" or stream.status in (204, 304):
-            return Answer(stream.status, list(answered.items()), b"")
-        assert request.take_over is not None
-        with server.metrics.long_running(request):
-            await pass_on(request.take_over(), stream, answered, stream.status)
-    return None
-
-
-async def upgrade(server: ApiServer, request: Request, found: Target, url: str) -> Answer | None:
-    """Let the client and what it wants to reach speak another protocol, such as WebSocket."""
-    headers = dict(headers_to(request)) | {"Connection": "Upgrade", "Upgrade": request.headers["upgrade"]}
-    response, reader, writer = await found.connections.upgrade(request.method, url, headers, within=ANSWER_SECONDS)
-    if reader is None or writer is None:
-        return Answer(response.status, list(headers_from(request, response.headers, found.base)), response.body)
-    assert request.take_over is not None
-    taken = request.take_over()
-    taken.write(switching(response.headers))
-    with server.metrics.long_running(request):
-        await relay(taken, Link(reader, writer), until=taken.ended)
-    return None
 
 
 async def pod(server: ApiServer, request: Request, path: str) -> Target:
@@ -157,14 +122,6 @@ def path_below(request: Request) -> str:
 def query_of(request: Request) -> str:
     pairs = [(name, value) for name, values in request.query.items() for value in values]
     return f"?{urlencode(pairs)}" if pairs else ""
-
-
-def headers_to(request: Request) -> Iterator[tuple[str, str]]:
-    """The client's headers for the other side."""
-    for name, value in request.headers.items():
-        if name not in HOP_BY_HOP and name not in NOT_PASSED_ON and not name.startswith("impersonate-"):
-            yield name, value
-    yield "x-forwarded-for", request.client or "unknown"
 
 
 def headers_from(request: Request, headers: Mapping[str, str], base: str) -> Iterator[tuple[str, str]]:
