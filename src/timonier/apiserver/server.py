@@ -34,6 +34,8 @@ from timonier.apiserver.maintenance import (
 )
 from timonier.apiserver.registry import Registry, never
 from timonier.apiserver.settings import ApiServerSettings
+from timonier.apiserver.strategies.base import Strategy
+from timonier.apiserver.strategies.certificates import SigningRequestStrategy
 from timonier.apiserver.strategies.service import ServiceStrategy
 from timonier.kit import process
 from timonier.kit.clock import Clock, SystemClock
@@ -115,10 +117,13 @@ async def answering(server: ApiServer, sockets: Sequence[socket], ssl: SSLContex
 
 
 def make_registry(settings: ApiServerSettings, feed: Feed, clock: Clock) -> tuple[Registry, Addresses, Ports]:
-    """The registry with the strategy that needs the cluster's ranges."""
+    """The registry with the strategies that need the cluster's ranges, or the time."""
     addresses = Addresses(feed.store, ipaddress.ip_network(settings.service_cluster_ip_range), clock)
     ports = Ports(feed.store, *settings.node_ports)
-    registry = Registry(feed, clock=clock, strategies={"v1/Service": ServiceStrategy(addresses, ports)},
+    strategies: dict[str, Strategy] = {
+        "v1/Service": ServiceStrategy(addresses, ports),
+        "certificates.k8s.io/v1/CertificateSigningRequest": SigningRequestStrategy(clock)}
+    registry = Registry(feed, clock=clock, strategies=strategies,
                         stale=feed.store.stale if isinstance(feed.store, EncryptedStore) else never)
     return registry, addresses, ports
 

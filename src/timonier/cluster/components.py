@@ -88,7 +88,9 @@ def manager(spec: ClusterSpec) -> Component:
     settings = ControllerSettings(kubeconfig=spec.state / "controllers.kubeconfig", root_ca_file=pki / "ca.crt",
                                   cluster_cidr=spec.pod_cidr, bind_address=spec.gateway, secure_port=MANAGER_PORT,
                                   tls_cert_file=pki / "manager.crt", tls_private_key_file=pki / "manager.key",
-                                  client_ca_file=pki / "ca.crt")
+                                  client_ca_file=pki / "ca.crt", cluster_signing_cert_file=pki / "ca.crt",
+                                  cluster_signing_key_file=pki / "ca.key",
+                                  service_account_private_key_file=pki / "sa.key")
     made = role(spec, "manager", settings)
     identity = ("--scheduler-kubeconfig", str(spec.state / "scheduler.kubeconfig"))
     return dataclasses.replace(made, command=(*made.command, *identity), env=SMALL)

@@ -6,13 +6,19 @@ import asyncio
 import logging
 import os
 import socket
+from functools import partial
 
 from timonier.api.types import apps_v1, core_v1
+from timonier.api.types.authorization_v1 import SubjectAccessReview
 from timonier.client.client import Client
 from timonier.client.election import Election
 from timonier.client.informer import SharedInformers
 from timonier.component.showing import showing
 from timonier.component.shown import Shown, configuration
+from timonier.controllers.certificates.approving import ApprovingController
+from timonier.controllers.certificates.authority import Authority
+from timonier.controllers.certificates.cleaning import CleaningController
+from timonier.controllers.certificates.signing import SigningController
 from timonier.controllers.deployment.controller import DeploymentController
 from timonier.controllers.endpoints import EndpointsController
 from timonier.controllers.endpointslice import EndpointSliceController
@@ -30,9 +36,12 @@ from timonier.controllers.rootca import RootCaController
 from timonier.controllers.serviceaccount import ServiceAccountController
 from timonier.controllers.settings import ControllerSettings
 from timonier.controllers.shared.discovered import Discovered
+from timonier.controllers.tokens.accounts import TokensController
+from timonier.controllers.tokens.bootstrap import BootstrapSigner, TokenCleaner
 from timonier.kit import kubeconfig
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.fatal import needed
+from timonier.kit.jws import Keyring
 from timonier.kit.kubeconfig import ClientConfig
 from timonier.reconcile.metrics import render
 from timonier.reconcile.runner import Controller, Runner
@@ -50,6 +59,7 @@ def chosen(settings: ControllerSettings, client: Client, discovered: Discovered,
         NamespaceController(contents_by(client, discovered)),
         ServiceAccountController(),
         *([RootCaController(authority)] if authority else []),
+        *trusting(settings, client, authority),
         DeploymentController(),
         ReplicaSetController(apps_v1.ReplicaSet),
         ReplicaSetController(core_v1.ReplicationController),
@@ -59,6 +69,23 @@ def chosen(settings: ControllerSettings, client: Client, discovered: Discovered,
         TaintEvictionController(),
         PodGarbageController(settings.terminated_pod_gc_threshold),
     ]
+
+
+def trusting(settings: ControllerSettings, client: Client, authority: str) -> list[Controller]:
+    """The controllers of certificates and tokens; those that sign run where there is a key to sign with."""
+    found: list[Controller] = [ApprovingController(partial(allowed, client)), CleaningController(), TokenCleaner(),
+                               BootstrapSigner()]
+    if settings.cluster_signing_cert_file is not None and settings.cluster_signing_key_file is not None:
+        found.append(SigningController(Authority.from_files(
+            settings.cluster_signing_cert_file, settings.cluster_signing_key_file, settings.cluster_signing_duration)))
+    if settings.service_account_private_key_file is not None:
+        found.append(TokensController(Keyring.from_files(settings.service_account_private_key_file),
+                                      authority.encode()))
+    return found
+
+
+async def allowed(client: Client, review: SubjectAccessReview) -> bool:
+    return (await client.create(review)).status.allowed
 
 
 async def run(settings: ControllerSettings, shown: Shown | None = None) -> None:

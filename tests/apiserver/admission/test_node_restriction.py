@@ -1,11 +1,19 @@
 """What a node may write, object by object."""
 
+import base64
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from support.certificates import name_of
 from support.policy_world import World, thing
 
 from timonier.api.errors import Forbidden
 from timonier.api.kinds import find
 from timonier.apiserver.admission.node_restriction import NodeRestriction
+from timonier.apiserver.auth.authorise import Authoriser
 from timonier.apiserver.request import Attributes, User
 
 N1 = User("system:node:n1", groups=("system:nodes",))
@@ -16,13 +24,23 @@ def pod(name="web", node="n1", **rest):
     return thing("v1/Pod", name, "ns", spec=spec, **rest)
 
 
-WORLD = World(pod(), pod("theirs", "n2"))
+WORLD = World(
+    pod(spec={"volumes": [{"name": "a", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]}),
+    pod("theirs", "n2"),
+    pod("mounting", spec={"serviceAccountName": "sa", "volumes": [
+        {"name": "a", "projected": {"sources": [{"serviceAccountToken": {"audience": "vault"}},
+                                                {"serviceAccountToken": {"path": "token"}}]}},
+        {"name": "b", "csi": {"driver": "inline"}}, {"name": "c", "persistentVolumeClaim": {"claimName": "claim"}}]}),
+    thing("storage.k8s.io/v1/CSIDriver", "inline", spec={"tokenRequests": [{"audience": "for-inline"}]}),
+    thing("storage.k8s.io/v1/CSIDriver", "bound", spec={"tokenRequests": [{"audience": "for-bound"}]}),
+    thing("v1/PersistentVolumeClaim", "claim", "ns", spec={"volumeName": "pv"}),
+    thing("v1/PersistentVolume", "pv", spec={"csi": {"driver": "bound"}}))
 
 
 async def write(obj, old=None, operation="CREATE", subresource="", kind=None, name="", user=N1):
     row = kind or find((obj or old)["apiVersion"], (obj or old)["kind"])
     metadata = (obj or old)["metadata"]
-    await NodeRestriction(WORLD).admit(Attributes(
+    await NodeRestriction(WORLD, Authoriser(WORLD, ["Node", "RBAC"])).admit(Attributes(
         user, operation.lower(), group=row.group, resource=row.plural, subresource=subresource, operation=operation,
         namespace=metadata.get("namespace", ""), name=name or metadata["name"]), obj, old)
 
@@ -103,3 +121,52 @@ async def test_a_node_says_where_its_dns_is_and_nothing_more():
 
 async def test_others_are_not_restricted():
     await write(node("n2"), user=User("ann"))
+
+
+def token(*audiences):
+    ref = {"kind": "Pod", "apiVersion": "v1", "name": "mounting", "uid": "uid-of-mounting"}
+    return thing("v1/ServiceAccount", "sa", "ns", spec={"audiences": list(audiences), "boundObjectRef": ref})
+
+
+@pytest.mark.parametrize("audience", ["vault", "for-inline", "for-bound", ""])
+async def test_a_node_gets_tokens_for_the_audiences_of_a_pods_volumes(audience):
+    await write(token(*([audience] if audience else [])), subresource="token")
+
+
+async def test_a_node_gets_no_tokens_for_other_audiences():
+    await refused('audience "other" not found in pod spec volume', token("other"), subresource="token")
+    await refused("node may only request 0 or 1 audiences", token("vault", "for-inline"), subresource="token")
+
+
+def signing(name, signer="kubernetes.io/kubelet-serving"):
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = x509.CertificateSigningRequestBuilder().subject_name(name_of(name, ["system:nodes"])).sign(
+        key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    return thing("certificates.k8s.io/v1/CertificateSigningRequest", "r", spec={
+        "signerName": signer, "request": base64.b64encode(pem).decode()})
+
+
+async def test_a_node_asks_for_certificates_of_its_own():
+    await write(signing("system:node:n1"))
+    await write(signing("ann", "kubernetes.io/kube-apiserver-client"))
+    await refused("can only create a node CSR with CN=system:node:n1", signing("system:node:n2"))
+
+
+def certificate(pod="mounting", node="n1", account="sa"):
+    return thing("certificates.k8s.io/v1/PodCertificateRequest", "r", "ns", spec={
+        "podName": pod, "podUID": f"uid-of-{pod}", "nodeName": node, "serviceAccountName": account})
+
+
+async def test_a_node_asks_for_certificates_of_its_pods():
+    await write(certificate())
+    await refused("is not the requesting node", certificate(node="n2"))
+    await refused('pod "gone" not found', certificate("gone"))
+    await refused("contains nodeName", certificate("theirs"))
+    await refused("contains serviceAccountName", certificate(account="other"))
+
+
+async def test_a_node_tells_of_its_own_devices():
+    mine, theirs = (thing("resource.k8s.io/v1/ResourceSlice", "s", spec={"nodeName": name}) for name in ("n1", "n2"))
+    await write(mine)
+    await refused("can only create ResourceSlice with the same NodeName", theirs)
+    await refused("can only delete ResourceSlice with the same NodeName", None, theirs, operation="DELETE")

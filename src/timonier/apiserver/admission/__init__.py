@@ -2,7 +2,7 @@
 
 One plugin a file, all of them the built-in ones of Kubernetes; the list below is in its order. Not here yet:
 PodSecurity, admission policies, DefaultStorageClass, DefaultIngressClass,
-StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement, and the plugins about certificate requests.
+StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement.
 """
 
 from __future__ import annotations
@@ -10,6 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from timonier.api.kinds import Kind
+from timonier.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+)
 from timonier.apiserver.admission.escalation import EscalationCheck
 from timonier.apiserver.admission.limit_ranger import LimitRanger
 from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
@@ -40,8 +46,10 @@ def chain(server: ApiServer) -> Chain:
     def webhooks(kind: Kind) -> Webhooks:
         return Webhooks(registry, Configured(registry, kind), hooks, registry.resources, server.clock, counts)
 
+    authoriser = server.authoriser
     return Chain((NamespaceLifecycle(registry), LimitRanger(registry), ServiceAccount(registry),
-                  NodeRestriction(registry), TaintNodesByCondition(), Priority(registry), DefaultTolerationSeconds(),
-                  RuntimeClass(registry), MutatingWebhooks(webhooks(MUTATING)),
-                  ValidatingWebhooks(webhooks(VALIDATING)), EscalationCheck(server.authoriser),
-                  ResourceQuota(registry, server.clock)))
+                  NodeRestriction(registry, authoriser), TaintNodesByCondition(), Priority(registry),
+                  DefaultTolerationSeconds(), RuntimeClass(registry), CertificateApproval(authoriser),
+                  CertificateSigning(authoriser), ClusterTrustBundleAttest(authoriser), CertificateSubjectRestriction(),
+                  MutatingWebhooks(webhooks(MUTATING)), ValidatingWebhooks(webhooks(VALIDATING)),
+                  EscalationCheck(authoriser), ResourceQuota(registry, server.clock)))

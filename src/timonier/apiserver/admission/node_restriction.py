@@ -13,13 +13,17 @@ from typing import Any
 
 from timonier.api.errors import NotFound
 from timonier.api.kinds import BY_ID
+from timonier.apiserver.admission.certificates import signer_of, subject_of
 from timonier.apiserver.admission.contract import CREATE, DELETE, UPDATE, Plugin, Registry, name_of, refuse
 from timonier.apiserver.admission.service_account import MIRROR
+from timonier.apiserver.auth.authorise import Authoriser
 from timonier.apiserver.auth.node import LEASES, node_of
 from timonier.apiserver.auth.references import of_pod
 from timonier.apiserver.request import Attributes, Object
 
-POD = BY_ID["v1/Pod"]
+POD, CLAIM, VOLUME = (BY_ID[f"v1/{kind}"] for kind in ("Pod", "PersistentVolumeClaim", "PersistentVolume"))
+DRIVER = BY_ID["storage.k8s.io/v1/CSIDriver"]
+NODE_SIGNERS = ("kubernetes.io/kubelet-serving", "kubernetes.io/kube-apiserver-client-kubelet")
 RESERVED = "node-restriction.kubernetes.io"
 OWN_LABELS = frozenset({
     "kubernetes.io/hostname", "kubernetes.io/arch", "kubernetes.io/os", "beta.kubernetes.io/arch",
@@ -35,6 +39,7 @@ Check = Callable[[Any, str, Attributes, "Object | None", "Object | None"], Corou
 @dataclass(frozen=True)
 class NodeRestriction(Plugin):
     registry: Registry
+    authoriser: Authoriser
 
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         node = node_of(attributes.user)
@@ -100,6 +105,82 @@ class NodeRestriction(Plugin):
                                      "then recreated")
         if pod["spec"].get("nodeName") != node:
             raise refuse(attributes, "node requested token bound to a pod scheduled on a different node")
+        await self.check_audience(attributes, pod, (obj.get("spec") or {}).get("audiences") or [])
+
+    async def check_audience(self, attributes: Attributes, pod: Object, audiences: list[str]) -> None:
+        """A token is for an audience that the pod's volumes ask for, or for one that the node was given the right to
+        ask for (KEP-4412)."""
+        if len(audiences) > 1:
+            raise refuse(attributes, "node may only request 0 or 1 audiences")
+        audience = audiences[0] if audiences else ""
+        if audience in self.audiences_of(pod):
+            return
+        asked = Attributes(attributes.user, "request-serviceaccounts-token-audience", version="v1", resource=audience,
+                           namespace=attributes.namespace, name=attributes.name)
+        if not (await self.authoriser.decide(asked)).allowed:
+            raise refuse(attributes, f'audience "{audience}" not found in pod spec volume, {attributes.user.name} is '
+                         f'not authorized to request tokens for this audience')
+
+    def audiences_of(self, pod: Object) -> set[str]:
+        """The audiences of the tokens that a pod's volumes hold, and those that their drivers are given."""
+        found: set[str] = set()
+        for volume in pod["spec"].get("volumes") or ():
+            found |= {token.get("audience", "") for source in (volume.get("projected") or {}).get("sources") or ()
+                      if (token := source.get("serviceAccountToken")) is not None}
+            driver = self.registry.peek(DRIVER, "", name) if (name := self.driver_of(pod, volume)) else None
+            found |= {request.get("audience", "")
+                      for request in ((driver or {}).get("spec") or {}).get("tokenRequests") or ()}
+        return found
+
+    def driver_of(self, pod: Object, volume: Object) -> str:
+        """The CSI driver of a volume: its own, or that of the persistent volume to which its claim is bound."""
+        if inline := volume.get("csi"):
+            return str(inline.get("driver", ""))
+        claim_name = (volume.get("persistentVolumeClaim") or {}).get("claimName") or (
+            f"{pod['metadata']['name']}-{volume['name']}" if volume.get("ephemeral") else "")
+        claim = self.registry.peek(CLAIM, pod["metadata"]["namespace"], claim_name) if claim_name else None
+        name = ((claim or {}).get("spec") or {}).get("volumeName")
+        bound = self.registry.peek(VOLUME, "", name) if name else None
+        return str((((bound or {}).get("spec") or {}).get("csi") or {}).get("driver", ""))
+
+    async def signing_request(self, node: str, attributes: Attributes, obj: Object | None,
+                              old: Object | None) -> None:
+        """What a node asks of the signers of nodes' certificates is one for itself."""
+        if attributes.operation != CREATE or attributes.subresource or signer_of(obj) not in NODE_SIGNERS:
+            return
+        from cryptography.x509.oid import NameOID
+
+        names = subject_of(attributes, obj).get_attributes_for_oid(NameOID.COMMON_NAME)
+        if [each.value for each in names] != [attributes.user.name]:
+            raise refuse(attributes, f"can only create a node CSR with CN={attributes.user.name}", obj)
+
+    async def pod_certificate(self, node: str, attributes: Attributes, obj: Object | None,
+                              old: Object | None) -> None:
+        """A node asks for certificates of the pods that it runs."""
+        if attributes.operation != CREATE or attributes.subresource or obj is None:
+            return
+        spec = obj.get("spec") or {}
+        if spec.get("nodeName") != node:
+            raise refuse(attributes, f'PodCertificateRequest.Spec.NodeName="{spec.get("nodeName", "")}", which is not '
+                                     f'the requesting node "{node}"', obj)
+        pod = await self.find_pod(attributes.namespace, spec.get("podName", ""))
+        if pod is None:
+            raise refuse(attributes, f'pod "{spec.get("podName", "")}" not found', obj)
+        metadata, runs = pod["metadata"], pod["spec"]
+        if MIRROR in (metadata.get("annotations") or {}):
+            raise refuse(attributes, f'pod "{spec["podName"]}" is a mirror pod', obj)
+        for field, found in (("podUID", metadata.get("uid")), ("nodeName", runs.get("nodeName")),
+                             ("serviceAccountName", runs.get("serviceAccountName"))):
+            if spec.get(field) != found:
+                raise refuse(attributes, f'PodCertificateRequest for pod "{metadata["namespace"]}/{metadata["name"]}" '
+                             f'contains {field} "{spec.get(field, "")}" which differs from "{found or ""}"', obj)
+
+    async def resource_slice(self, node: str, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
+        verb = {CREATE: "create", DELETE: "delete"}.get(attributes.operation)
+        state = old if attributes.operation == DELETE else obj
+        if verb and ((state or {}).get("spec") or {}).get("nodeName") != node:
+            raise refuse(attributes, f"can only {verb} ResourceSlice with the same NodeName as the requesting node",
+                         state)
 
     async def named_like_node(self, node: str, attributes: Attributes, obj: Object | None,
                               old: Object | None) -> None:
@@ -167,6 +248,9 @@ CHECKS: dict[tuple[str, str], Check] = {
     ("", "pods"): NodeRestriction.pod,
     ("", "nodes"): NodeRestriction.node,
     ("", "serviceaccounts"): NodeRestriction.token,
+    ("certificates.k8s.io", "certificatesigningrequests"): NodeRestriction.signing_request,
+    ("certificates.k8s.io", "podcertificaterequests"): NodeRestriction.pod_certificate,
+    ("resource.k8s.io", "resourceslices"): NodeRestriction.resource_slice,
     ("coordination.k8s.io", "leases"): NodeRestriction.named_like_node,
     ("storage.k8s.io", "csinodes"): NodeRestriction.named_like_node,
     ("discovery.k8s.io", "endpointslices"): NodeRestriction.slice,

@@ -65,20 +65,6 @@ def encode_strings(obj: Object) -> None:
         obj["data"] = (obj.get("data") or {}) | encoded
 
 
-class CertificateRequestStrategy(Strategy):
-    """A request for a certificate remembers who made it, whatever it claims, and cannot be changed."""
-
-    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
-        super().prepare_create(kind, obj, user)
-        spec = obj["spec"] = dict(obj.get("spec") or {})
-        spec |= {"username": user.name, "uid": user.uid, "groups": list(user.groups),
-                 "extra": {key: list(values) for key, values in user.extra.items()}}
-        obj["spec"] = {key: value for key, value in spec.items() if value}
-
-    def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
-        keep(obj, old, "spec", "status")
-
-
 class ReplicatedStrategy(Strategy):
     """Sets of pods: their status says at least how many there are."""
 
@@ -129,7 +115,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "apps/v1/StatefulSet": ReplicatedStrategy,
     "coordination.k8s.io/v1/Lease": type("LeaseStrategy", (CreateOnUpdate, NoUnconditionalUpdate), {}),
     "policy/v1/PodDisruptionBudget": NoUnconditionalUpdate,
-    "certificates.k8s.io/v1/CertificateSigningRequest": CertificateRequestStrategy,
     "apiextensions.k8s.io/v1/CustomResourceDefinition": AcceptedLater,
     "apiregistration.k8s.io/v1/APIService": AcceptedLater,
     "rbac.authorization.k8s.io/v1/Role": CreateOnUpdate,
@@ -148,4 +133,5 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "resource.k8s.io/v1/DeviceTaintRule": StatusAlone,
     "resource.k8s.io/v1/ResourceClaim": StatusAlone,
 }
-"""By kind; every other kind follows the rule. Services, which hold allocations, are added by the registry."""
+"""By kind; every other kind follows the rule. Those that need more than the object are added by the server: Services,
+which hold allocations, and certificate signing requests, which tell the time."""

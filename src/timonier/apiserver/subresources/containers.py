@@ -10,14 +10,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from timonier.api.errors import Forbidden
-from timonier.api.kinds import Kind
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.request import Object, Request
+from timonier.apiserver.strategies.certificates import stamped
 from timonier.apiserver.verbs.create import caller
 from timonier.apiserver.verbs.patch import Patch, edit_of
 from timonier.apiserver.verbs.update import match_name
+from timonier.kit.clock import Time
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
@@ -41,20 +42,21 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         wanted = edit_of(request, kind)
 
     def edit(old: Object) -> Object:
-        return taken(kind, part, old, wanted(old))
+        return taken(part, old, wanted(old), now)
 
     changed = await server.registry.change(kind, request.namespace, request.name, edit, part, caller(request),
                                            verb=request.verb)
     return of_object(request, kind, changed, now)
 
 
-def taken(kind: Kind, part: str, old: Object, new: Object) -> Object:
+def taken(part: str, old: Object, new: Object, now: Time) -> Object:
     """The old object with one part of the new one."""
     given = new.get("metadata") or {}
     guard = {field: given[field] for field in ("resourceVersion", "uid") if given.get(field)}
     metadata = {key: value for key, value in old["metadata"].items() if key not in ("resourceVersion", "uid")} | guard
     if part == "approval":
-        conditions = (new.get("status") or {}).get("conditions") or []
+        before, conditions = ((each.get("status") or {}).get("conditions") or [] for each in (old, new))
+        conditions = stamped(conditions, before, now)
         return old | {"metadata": metadata, "status": (old.get("status") or {}) | {"conditions": conditions}}
     containers = (new.get("spec") or {}).get("ephemeralContainers") or []
     return old | {"metadata": metadata, "spec": old["spec"] | {"ephemeralContainers": containers}}
