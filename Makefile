@@ -11,7 +11,7 @@ RUN_PACKAGES   := python3-venv containerd runc containernetworking-plugins libnf
                   busybox-static
 BENCH_PACKAGES := etcd-server
 
-.PHONY: run test test-unit check docs fuzz bench clean install packages bench-packages test-clients lock
+.PHONY: run test test-unit check docs fuzz crash bench clean install packages bench-packages test-clients lock
 
 run: install packages  ## a cluster, a web application on it, and a look at how it heals
 	$(SUDO) $(BIN)/timonier start --name $(NAME)
@@ -39,6 +39,9 @@ docs: install  ## write the pages of docs/reference that derive from the code
 fuzz: install packages  ## random requests against a real API server: ours, then schemathesis on each of its documents
 	$(SUDO) env PYTHONPATH=tests $(BIN)/python -m fuzz --requests $(REQUESTS)
 	$(SUDO) env PYTHONPATH=tests $(BIN)/python -m fuzz --schemathesis 20
+
+crash: install packages  ## the crash suites at length: 200 kills of an API server under load
+	$(SUDO) env CRASH_STORES=20 $(BIN)/pytest -q -p no:cacheprovider -m machine tests/apiserver/test_api_crash.py
 
 bench: install packages bench-packages  ## every figure beside its floor or its peer, from this machine and this run
 	$(SUDO) $(BIN)/python bench
