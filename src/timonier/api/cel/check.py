@@ -109,6 +109,9 @@ class Checker:
 
     def select(self, node: Select) -> Type:
         name = "" if node.test or node.optional else qualified(node)
+        if name in self.environment.variables and not self.shadowed(name):
+            node.variable = name
+            return self.environment.variables[name].type
         if name and not self.bound(name) and (found := self.meaning(node, name)):
             return found
         operand, optional = unwrapped(self.known.of(self.check(node.operand)))
@@ -119,8 +122,11 @@ class Checker:
 
     def bound(self, name: str) -> bool:
         """Whether a dotted name begins with a variable, so that its dots ask for fields."""
-        first = name.partition(".")[0]
-        return any(first in scope for scope in self.scopes) or first in self.environment.variables
+        return self.shadowed(name) or name.partition(".")[0] in self.environment.variables
+
+    def shadowed(self, name: str) -> bool:
+        """Whether it begins with a variable of a loop."""
+        return any(name.partition(".")[0] in scope for scope in self.scopes)
 
     def field(self, node: Select, operand: Type) -> Type:
         if operand.name == "map":
@@ -243,12 +249,12 @@ class Checker:
         kind = self.part(entry.value, entry.optional)
         if owner == ERROR:
             return
-        field = owner.declaration.field(entry.key)
+        field = owner.declaration.fields.get(entry.key)
         if field is None:
             self.report(entry.at, f"undefined field '{entry.key}'")
-        elif not self.known.assignable((field, kind)):
-            self.report(entry.at, f"expected type of field '{entry.key}' is '{field}' but provided type is "
-                                  f"'{self.known.of(kind)}'")
+        elif not self.known.assignable((field.declared.type, kind)):
+            self.report(entry.at, f"expected type of field '{entry.key}' is '{field.declared.type}' but provided type "
+                                  f"is '{self.known.of(kind)}'")
 
     # Loops.
 

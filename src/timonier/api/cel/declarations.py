@@ -48,6 +48,8 @@ class Declared:
     """Of the elements of a list, or of the values of a map."""
     fields: dict[str, Field] | None = None
     """Of an object, by the identifiers that expressions use."""
+    nullable: bool = False
+    """Whether null is a value; otherwise what is null is not there."""
 
     def value(self, raw: Any) -> Any:
         return raw if self.read is None else self.read(raw)
@@ -58,6 +60,21 @@ class Field:
     name: str
     """As it stands in JSON."""
     declared: Declared
+
+
+def record(name: str, /, **fields: Declared) -> Declared:
+    """The declaration of an object with these fields."""
+    declared = Declared(types.ANY, fields={field: Field(field, kind) for field, kind in fields.items()})
+    declared.type, declared.read = Type(name, declaration=declared), object_reader(declared.fields or {})
+    return declared
+
+
+def list_declared(element: Declared) -> Declared:
+    return Declared(types.list_of(element.type), read=list_reader({}, element), element=element)
+
+
+def map_declared(element: Declared) -> Declared:
+    return Declared(types.map_of(types.STRING, element.type), read=map_reader(element), element=element)
 
 
 def dynamic() -> Declared:

@@ -19,6 +19,8 @@ NEW = 36
 STORED = 37
 """For expressions that are there already: everything that any version may have let in."""
 
+FOR_PATCHES = frozenset({"jsonpatch.escapeKey"})
+
 
 @dataclass(frozen=True, eq=False)
 class Environment:
@@ -26,10 +28,13 @@ class Environment:
     version: int = NEW
     objects: Mapping[str, Declared] = field(default_factory=dict)
     """Types that expressions may make objects of (`Object.spec{…}`), by their names."""
+    patches: bool = False
+    """Whether expressions make patches, and know what helps with that."""
 
     def overloads(self, name: str) -> tuple[Overload, ...]:
         """Those of a function, none where there is no such function."""
-        return functions(self.version).get(name.removeprefix("."), ())
+        name = name.removeprefix(".")
+        return () if name in FOR_PATCHES and not self.patches else functions(self.version).get(name, ())
 
     def named_type(self, name: str) -> Type | None:
         """The type that a name stands for."""

@@ -19,6 +19,7 @@ from timonier.api.cel.functions import Overload
 from timonier.api.cel.syntax import Call, Comprehension, ListOf, Literal, MapOf, Name, Node, ObjectOf, Select
 from timonier.api.cel.types import DYN, SIMPLE, Type
 from timonier.api.cel.values import NO_OVERLOAD, Exhausted, Failure, Optional, equal, type_of
+from timonier.api.patterns import BadPattern, compiled
 
 Frame = list[Any]
 Run = Callable[[Frame], Any]
@@ -125,6 +126,9 @@ class Builder:
         means = node.means
         if means is not None:
             return Built(lambda frame: means, None, True)
+        if node.variable:
+            self.cost += ACCESS
+            return Built(itemgetter(self.find(node.variable)[0]))
         operand = self.build(node.operand)
         if not node.test or not attribute(node.operand):
             self.cost += ACCESS if attribute(node.operand) or node.test else 2 * ACCESS
@@ -135,7 +139,7 @@ class Builder:
         if node.optional or node.operand.type.name == "optional_type":
             return self.optional_select(run, key, declared)
         names = path(node)
-        if len(names) > 1 and operand.declared is not None and declared is not None:
+        if len(names) > 1 and operand.declared is not None and declared is not None and not declared.nullable:
             slot, _ = self.find(names[0])
             return Built(follow(slot, self.keys(node)), declared)
         return Built(lambda frame: member(run(frame), key), declared)
@@ -243,6 +247,16 @@ class Builder:
             return found if whole else found.value
         return Built(choose)
 
+    def search(self, node: Call) -> Built:
+        """A pattern that is written out is read now, so that a bad one never runs."""
+        pattern = node.operands()[1]
+        if isinstance(pattern, Literal):
+            try:
+                compiled(pattern.value)
+            except BadPattern as error:
+                raise Failure(str(error)) from None
+        return Built(self.function(node))
+
     def conversion(self, node: Call) -> Built:
         """A conversion of a constant is done now, and costs nothing then."""
         operands = node.operands()
@@ -312,7 +326,7 @@ class Builder:
 SPECIAL: dict[str, Callable[[Builder, Call], Built]] = {
     "_&&_": Builder.logic, "_||_": Builder.logic, "_?_:_": Builder.conditional, "_==_": Builder.equality,
     "_!=_": Builder.equality, "_[_]": Builder.index, "_[?_]": Builder.index, "@in": Builder.membership,
-    "or": Builder.otherwise, "orValue": Builder.otherwise,
+    "or": Builder.otherwise, "orValue": Builder.otherwise, "find": Builder.search, "findAll": Builder.search,
     **dict.fromkeys(("bool", "bytes", "double", "duration", "dyn", "int", "string", "timestamp", "type", "uint"),
                     Builder.conversion),
 }

@@ -167,7 +167,7 @@ class Parser:
     def selected(self, node: Node, dot: Token) -> Node:
         optional = self.accept("?")
         name = self.accept("NAME", "ESCAPED") or self.word(dot)
-        field = name.text.strip("`") if name.kind == "ESCAPED" else name.text
+        field = self.unescaped(name)
         if optional:
             if self.version < OPTIONALS:
                 return self.report(dot.at, "unsupported syntax '.?'")
@@ -176,6 +176,12 @@ class Parser:
         if not bracket:
             return Select(dot.at, node, field)
         return self.called(bracket.at, name.text, node, self.listed(")"))
+
+    def unescaped(self, name: Token) -> str:
+        """The text of a name; Kubernetes leaves the quoting of names by backticks off."""
+        if name.kind == "ESCAPED":
+            self.report(name.at, "unsupported syntax: '`'")
+        return name.text
 
     def word(self, dot: Token) -> Token:
         """A word that stands where a name should; `in`, `true` and the like are never names."""
@@ -305,7 +311,7 @@ class Parser:
             self.syntax(f"mismatched input '{self.token.shown}' expecting "
                         "{'}', ',', '?', IDENTIFIER, ESC_IDENTIFIER}")
             raise Syntax
-        return token.text.strip("`")
+        return self.unescaped(token)
 
     def need_optionals(self, sign: Token) -> None:
         if self.version < OPTIONALS:

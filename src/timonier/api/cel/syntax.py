@@ -52,6 +52,8 @@ class Select(Node):
     optional: bool = False
     means: Any = dataclasses.field(default=None, init=False)
     """As for a name: `google.protobuf.Duration` is read as a field of a field."""
+    variable: str = dataclasses.field(default="", init=False)
+    """The variable that it is, where a variable has a name with a dot."""
 
     def children(self) -> Iterator[Node]:
         yield self.operand

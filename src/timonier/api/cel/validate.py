@@ -9,13 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from timonier.api.cel.moments import parse_duration, parse_timestamp
+from timonier.api.cel.moments import parse_duration, parse_timestamp, timestamp
 from timonier.api.cel.syntax import Call, ListOf, Literal, MapOf, Node, Problem, walk
 from timonier.api.cel.types import Type, unwrapped
+from timonier.api.cel.values import SECOND, Failure, Timestamp
 from timonier.api.patterns import compiled
 
-READ: dict[str, tuple[int, Callable[[str], Any]]] = {
-    "duration": (0, parse_duration), "timestamp": (0, parse_timestamp), "matches": (1, compiled)}
+
+def moment(value: str | int) -> Timestamp:
+    return parse_timestamp(value) if isinstance(value, str) else timestamp(value * SECOND)
+
+
+READ: dict[str, tuple[int, Callable[[Any], Any]]] = {
+    "duration": (0, parse_duration), "timestamp": (0, moment), "matches": (1, compiled)}
 """By function: which argument is read, and how."""
 
 
@@ -30,10 +36,10 @@ def unreadable(node: Call) -> Iterator[Problem]:
         return
     index, read = READ[node.function]
     argument = node.operands()[index]
-    if isinstance(argument, Literal) and isinstance(argument.value, str):
+    if isinstance(argument, Literal):
         try:
             read(argument.value)
-        except ValueError:
+        except (ValueError, Failure):
             yield Problem(argument.at, f"invalid {node.function} argument")
 
 

@@ -119,12 +119,10 @@ def type_of(value: Any) -> Type:
     known = BY_CLASS.get(value.__class__)
     if known is not None:
         return known
-    if isinstance(value, list):
-        return BY_CLASS[list]
-    if isinstance(value, dict):
-        return BY_CLASS[dict]
-    found: Type = value.cel_type
-    return found
+    own: Type | None = getattr(value, "cel_type", None)
+    if own is not None:
+        return own
+    return BY_CLASS[list if isinstance(value, list) else dict]
 
 
 NUMBERS = frozenset({int, float, Uint})

@@ -8,7 +8,7 @@ from typing import Any
 from timonier.api.cel import types
 from timonier.api.cel.functions import function, method
 from timonier.api.cel.types import BOOL, INT
-from timonier.api.cel.values import NONE, Duration, Failure, Optional, Timestamp
+from timonier.api.cel.values import FIRST_MOMENT, NONE, Duration, Failure, Optional, Timestamp
 
 SINCE = 28
 V, K = types.variable("V"), types.variable("K")
@@ -18,7 +18,7 @@ TYPES = [types.optional_of(types.DYN)]
 
 
 def of_non_zero(value: Any) -> Optional:
-    if value is None or value in (0, "", b"", [], {}) or value in (Duration(0), Timestamp(0)):
+    if value is None or value in (0, "", b"", [], {}) or value in (Duration(0), Timestamp(FIRST_MOMENT)):
         return NONE
     return Optional(value)
 
