@@ -97,9 +97,9 @@ def compiled(text: str, within: Environment, expected: Iterable[Type] | None = N
         return Expression(text, None, f"{error.stage} failed: {error}")
     if expected is None or program.type in expected:
         return Expression(text, program)
-    wanted = list(map(str, expected))
+    wanted = [kind.declared for kind in expected]
     one_of = wanted[0] if len(wanted) == 1 else f"one of [{' '.join(wanted)}]"
-    return Expression(text, None, f"must evaluate to {one_of} but got {program.type}")
+    return Expression(text, None, f"must evaluate to {one_of} but got {program.type.declared}")
 
 
 @dataclass

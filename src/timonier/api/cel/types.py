@@ -23,6 +23,12 @@ class Type:
             return SHOWN.get(self.name, self.name)
         return f"{self.name}({', '.join(map(str, self.parameters))})"
 
+    @property
+    def declared(self) -> str:
+        """The type by its full name, without the short ones that messages of the checker have."""
+        inner = ", ".join(kind.declared for kind in self.parameters)
+        return f"{self.name}({inner})" if inner else self.name
+
 
 SHOWN = {"google.protobuf.Duration": "duration", "google.protobuf.Timestamp": "timestamp", "null_type": "null"}
 

@@ -37,6 +37,7 @@ def validating_policy(obj: Obj, causes: Causes) -> None:
         texts(validation, path, causes)
         causes.optional(validation, path, "reason", REASONS)
     audit_annotations(obj, annotations, causes)
+    expressions_of(spec, causes)
 
 
 def texts(validation: Obj, path: str, causes: Causes) -> None:
@@ -86,6 +87,7 @@ def mutating_policy(obj: Obj, causes: Causes) -> None:
         causes.required("spec.reinvocationPolicy")
     else:
         causes.optional(spec, "spec", "reinvocationPolicy", REINVOCATION)
+    expressions_of(spec, causes)
 
 
 def patch(mutation: Obj, kind: str, path: str, causes: Causes) -> None:
@@ -96,6 +98,12 @@ def patch(mutation: Obj, kind: str, path: str, causes: Causes) -> None:
             expression(mutation[field], "expression", f"{path}.{field}", causes)
         elif field in mutation:
             causes.invalid(f"{path}.{field}", "{}", f"must not be specified when patchType is {kind}")
+
+
+def expressions_of(spec: Obj, causes: Causes) -> None:
+    from timonier.api.validation.compiled import of_policy  # and with it the language, which others do without
+
+    of_policy(spec, causes)
 
 
 def common(spec: Obj, causes: Causes) -> None:

@@ -1,8 +1,7 @@
 """Admission: what is changed in a request, and refused, between authorisation and the store.
 
 One plugin a file, all of them the built-in ones of Kubernetes; the list below is in its order. Not here yet:
-PodSecurity, admission policies, DefaultStorageClass, DefaultIngressClass,
-StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement.
+PodSecurity, DefaultStorageClass, DefaultIngressClass, StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from timonier.apiserver.admission.limit_ranger import LimitRanger
 from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from timonier.apiserver.admission.node_restriction import NodeRestriction
 from timonier.apiserver.admission.plugins import Chain
+from timonier.apiserver.admission.policies.plugins import MutatingPolicies, ValidatingPolicies
 from timonier.apiserver.admission.priority import Priority
 from timonier.apiserver.admission.resource_quota import ResourceQuota
 from timonier.apiserver.admission.runtime_class import RuntimeClass
@@ -47,9 +47,11 @@ def chain(server: ApiServer) -> Chain:
         return Webhooks(registry, Configured(registry, kind), hooks, registry.resources, server.clock, counts)
 
     authoriser = server.authoriser
+    policies = (registry, registry.resources, authoriser)
     return Chain((NamespaceLifecycle(registry), LimitRanger(registry), ServiceAccount(registry),
                   NodeRestriction(registry, authoriser), TaintNodesByCondition(), Priority(registry),
                   DefaultTolerationSeconds(), RuntimeClass(registry), CertificateApproval(authoriser),
                   CertificateSigning(authoriser), ClusterTrustBundleAttest(authoriser), CertificateSubjectRestriction(),
-                  MutatingWebhooks(webhooks(MUTATING)), ValidatingWebhooks(webhooks(VALIDATING)),
-                  EscalationCheck(authoriser), ResourceQuota(registry, server.clock)))
+                  MutatingPolicies(*policies), MutatingWebhooks(webhooks(MUTATING)), ValidatingPolicies(*policies),
+                  ValidatingWebhooks(webhooks(VALIDATING)), EscalationCheck(authoriser),
+                  ResourceQuota(registry, server.clock)))
