@@ -1,7 +1,8 @@
 """Admission: what is changed in a request, and refused, between authorisation and the store.
 
 One plugin a file, all of them the built-in ones of Kubernetes; the list below is in its order. Not here yet:
-PodSecurity, DefaultStorageClass, DefaultIngressClass, StorageObjectInUseProtection, OwnerReferencesPermissionEnforcement.
+PodSecurity, DefaultStorageClass, DefaultIngressClass, StorageObjectInUseProtection,
+OwnerReferencesPermissionEnforcement.
 """
 
 from __future__ import annotations
