@@ -64,8 +64,10 @@ bench-packages:
 	@./scripts/debian-packages $(BENCH_PACKAGES)
 
 test-clients: install
+	@command -v go >/dev/null || ./scripts/debian-packages golang-go
 	@PYTHONPATH=tests $(BIN)/python -m support.kubectl
 	@PYTHONPATH=tests $(BIN)/python -m support.helm
+	@PYTHONPATH=tests $(BIN)/python -m support.go_client
 
 lock:  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml --generate-hashes --python-version 3.11 \
