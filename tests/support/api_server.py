@@ -13,8 +13,8 @@ import orjson
 
 from timonier.api.protobuf import envelope
 from timonier.api.protobuf.decode import decoder
-from timonier.apiserver import admission
 from timonier.apiserver.access import access
+from timonier.apiserver.admission.order import chain
 from timonier.apiserver.app import ApiServer
 from timonier.apiserver.audit.auditor import Auditor
 from timonier.apiserver.bootstrap import bootstrap
@@ -203,7 +203,7 @@ async def running(folder: Path, store: Store | None = None, auditor: Auditor | N
     registry, _, _ = make_registry(settings, feed, clock)
     doors = access(settings, registry, clock, Authorities())
     server = ApiServer(settings, registry, replace(doors, authenticator=Everybody()), clock, auditor)
-    registry.admission = admission.chain(server)
+    registry.admission = chain(server)
     feeding = asyncio.ensure_future(feed.run())
     await feed.ready.wait()
     await bootstrap(registry, settings)

@@ -15,8 +15,8 @@ from socket import socket
 from ssl import SSLContext
 from typing import TYPE_CHECKING
 
-from timonier.apiserver import admission
 from timonier.apiserver.access import access
+from timonier.apiserver.admission.order import chain
 from timonier.apiserver.aggregation import availability, local
 from timonier.apiserver.allocate import Addresses, Ports
 from timonier.apiserver.app import ApiServer
@@ -68,7 +68,7 @@ async def run(settings: ApiServerSettings) -> None:
         feed = Feed(store, settings.watch_history)
         registry, addresses, ports = make_registry(settings, feed, clock)
         server = ApiServer(settings, registry, access(settings, registry, clock, authorities), clock, auditor)
-        registry.admission = admission.chain(server)
+        registry.admission = chain(server)
         async with asyncio.TaskGroup() as group:
             group.create_task(feed.run(), name="feed")
             async with answering(server, sockets, ssl):

@@ -55,6 +55,13 @@ class ApiServerSettings(AccessSettings, AuditSettings):
     service_node_port_range: str = "30000-32767"
     """Ports of Services of type NodePort and LoadBalancer, both ends included."""
 
+    enable_admission_plugins: tuple[str, ...] = ()
+    """Admission plugins to run beside those that run by default, by name; several may be separated by commas."""
+    disable_admission_plugins: tuple[str, ...] = ()
+    """Admission plugins not to run, of those that run by default; several may be separated by commas."""
+    admission_control_config_file: Path | None = None
+    """AdmissionConfiguration (YAML) with the configuration of plugins; PodSecurity takes one."""
+
     watch_history: int = 10_000
     """Changes of each kind that are kept in memory for watches that resume."""
     watch_buffer: int = 8 * 1024 * 1024

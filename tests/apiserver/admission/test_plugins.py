@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from support.api_server import pod, running
 
 from timonier.apiserver.admission.contract import CREATE, DELETE, Plugin
+from timonier.apiserver.admission.order import ORDER, RBAC, chosen
 from timonier.apiserver.admission.plugins import Chain
 from timonier.apiserver.request import Attributes, User
+from timonier.kit.fatal import CannotRun
 
 ANN = User("ann")
 
@@ -89,3 +93,32 @@ async def test_plugins_that_change_see_no_name_that_is_yet_to_be_generated_and_t
         cluster.registry.admission = Chain([Names()])
         reply = await cluster.post("/api/v1/namespaces/default/configmaps", {"metadata": {"generateName": "web-"}})
     assert names == ["None", reply.json["metadata"]["name"]]
+
+
+def names(rows: Any) -> set[str]:
+    return {row.name for row in rows}
+
+
+def test_settings_say_which_plugins_run():
+    usual = names(chosen([], []))
+    assert {"NamespaceLifecycle", "NodeRestriction", "PodSecurity", "ResourceQuota"} <= usual
+    assert usual - names(chosen([], ["PodSecurity", "LimitRanger"])) == {"PodSecurity", "LimitRanger"}
+    assert names(chosen(["PodSecurity"], ["PodSecurity"])) == usual
+
+
+@pytest.mark.parametrize(("enabled", "disabled", "words"), [
+    (["Bogus"], [], '--enable-admission-plugins plugin "Bogus" is unknown'),
+    ([], ["Bogus"], '--disable-admission-plugins plugin "Bogus" is unknown'),
+    (["ImagePolicyWebhook"], [], "ImagePolicyWebhook is not built into this server"),
+])
+def test_plugins_that_there_are_not_are_refused_by_name(enabled, disabled, words):
+    with pytest.raises(CannotRun, match=words):
+        chosen(enabled, disabled)
+
+
+def test_the_reference_has_every_plugin_in_its_order_and_says_whether_it_runs():
+    text = (Path(__file__).parents[3] / "docs" / "reference" / "admission.md").read_text()
+    found = re.findall(r"^\| (\w+) \| (on|off|always|not built) \|", text, re.MULTILINE)
+    states = {(True, True): "on", (True, False): "off", (False, False): "not built"}
+    assert found == [(row.name, "always" if row.name == RBAC else states[row.make is not None, row.on])
+                     for row in ORDER]

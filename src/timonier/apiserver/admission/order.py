@@ -1,0 +1,162 @@
+"""The table of all plugins, in Kubernetes's order, and the chain that the server's settings make of it.
+
+Source: Kubernetes documentation, "Admission Control in Kubernetes"; kubernetes/pkg/kubeapiserver/options.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from timonier.api.kinds import Kind
+from timonier.apiserver.admission.certificates import (
+    CertificateApproval,
+    CertificateSigning,
+    CertificateSubjectRestriction,
+    ClusterTrustBundleAttest,
+)
+from timonier.apiserver.admission.configuration import Configuration, read
+from timonier.apiserver.admission.contract import Plugin
+from timonier.apiserver.admission.escalation import EscalationCheck
+from timonier.apiserver.admission.limit_ranger import LimitRanger
+from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
+from timonier.apiserver.admission.node_restriction import NodeRestriction
+from timonier.apiserver.admission.plugins import Chain
+from timonier.apiserver.admission.pod_security import PodSecurity
+from timonier.apiserver.admission.policies.plugins import MutatingPolicies, ValidatingPolicies
+from timonier.apiserver.admission.priority import Priority
+from timonier.apiserver.admission.resource_quota import ResourceQuota
+from timonier.apiserver.admission.runtime_class import RuntimeClass
+from timonier.apiserver.admission.service_account import ServiceAccount
+from timonier.apiserver.admission.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
+from timonier.apiserver.admission.webhooks.calling import Webhooks
+from timonier.apiserver.admission.webhooks.configured import MUTATING, VALIDATING, Configured
+from timonier.apiserver.admission.webhooks.counts import Counts
+from timonier.apiserver.admission.webhooks.mutating import MutatingWebhooks
+from timonier.apiserver.admission.webhooks.validating import ValidatingWebhooks
+from timonier.apiserver.auth.authorise import Authoriser
+from timonier.apiserver.hooks import hooks_of
+from timonier.apiserver.registry import Registry
+from timonier.apiserver.resources import Resources
+from timonier.kit.fatal import CannotRun
+
+if TYPE_CHECKING:
+    from timonier.apiserver.app import ApiServer
+
+RBAC = "RBAC"
+"""Not a plugin of Kubernetes, whose storage makes this check; it cannot be disabled."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What plugins are made of."""
+
+    server: ApiServer
+    configuration: Configuration
+    counts: Counts = field(default_factory=Counts)
+
+    def webhooks(self, kind: Kind) -> Webhooks:
+        registry = self.server.registry
+        return Webhooks(registry, Configured(registry, kind), hooks_of(self.server), registry.resources,
+                        self.server.clock, self.counts)
+
+    @property
+    def policies(self) -> tuple[Registry, Resources, Authoriser]:
+        registry = self.server.registry
+        return registry, registry.resources, self.server.authoriser
+
+    @cached_property
+    def pod_security(self) -> PodSecurity:
+        config = self.configuration
+        return PodSecurity(self.server.registry, config.pod_security, config.exemptions)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A plugin by its name; `make` is None for one that is not built yet, `on` is whether it runs unless disabled."""
+
+    name: str
+    make: Callable[[Parts], Plugin] | None = None
+    on: bool = False
+
+
+def on(name: str, make: Callable[[Parts], Plugin]) -> Row:
+    return Row(name, make, on=True)
+
+
+ORDER = (
+    Row("AlwaysAdmit"),
+    Row("NamespaceAutoProvision"),
+    on("NamespaceLifecycle", lambda parts: NamespaceLifecycle(parts.server.registry)),
+    Row("NamespaceExists"),
+    Row("LimitPodHardAntiAffinityTopology"),
+    on("LimitRanger", lambda parts: LimitRanger(parts.server.registry)),
+    on("ServiceAccount", lambda parts: ServiceAccount(parts.server.registry)),
+    on("NodeRestriction", lambda parts: NodeRestriction(parts.server.registry, parts.server.authoriser)),
+    on("TaintNodesByCondition", lambda parts: TaintNodesByCondition()),
+    Row("AlwaysPullImages"),
+    Row("ImagePolicyWebhook"),
+    on("PodSecurity", lambda parts: parts.pod_security),
+    Row("PodNodeSelector"),
+    on("Priority", lambda parts: Priority(parts.server.registry)),
+    on("DefaultTolerationSeconds", lambda parts: DefaultTolerationSeconds()),
+    Row("PodTolerationRestriction"),
+    Row("EventRateLimit"),
+    Row("ExtendedResourceToleration"),
+    Row("DefaultStorageClass"),
+    Row("StorageObjectInUseProtection"),
+    Row("PodGroupProtection"),
+    Row("OwnerReferencesPermissionEnforcement"),
+    Row("PersistentVolumeClaimResize"),
+    on("RuntimeClass", lambda parts: RuntimeClass(parts.server.registry)),
+    on("CertificateApproval", lambda parts: CertificateApproval(parts.server.authoriser)),
+    on("CertificateSigning", lambda parts: CertificateSigning(parts.server.authoriser)),
+    on("ClusterTrustBundleAttest", lambda parts: ClusterTrustBundleAttest(parts.server.authoriser)),
+    on("CertificateSubjectRestriction", lambda parts: CertificateSubjectRestriction()),
+    Row("DefaultIngressClass"),
+    Row("DenyServiceExternalIPs"),
+    Row("PodTopologyLabels"),
+    Row("PodGroupWorkloadExists"),
+    Row("NodeDeclaredFeatureValidator"),
+    Row("JobValidation"),
+    Row("PodResizeValidator"),
+    on("MutatingAdmissionPolicy", lambda parts: MutatingPolicies(*parts.policies)),
+    on("MutatingAdmissionWebhook", lambda parts: MutatingWebhooks(parts.webhooks(MUTATING))),
+    on("ValidatingAdmissionPolicy", lambda parts: ValidatingPolicies(*parts.policies)),
+    on("ValidatingAdmissionWebhook", lambda parts: ValidatingWebhooks(parts.webhooks(VALIDATING))),
+    on(RBAC, lambda parts: EscalationCheck(parts.server.authoriser)),
+    on("ResourceQuota", lambda parts: ResourceQuota(parts.server.registry, parts.server.clock)),
+    Row("AlwaysDeny"),
+)
+"""All plugins of Kubernetes v1.37, and one of ours. NodeRestriction runs unless disabled: not so in Kubernetes itself,
+but in everything that installs it."""
+BY_NAME = {row.name: row for row in ORDER}
+
+
+def chain(server: ApiServer) -> Chain:
+    """The plugins that the settings ask for. Raises CannotRun for one that does not exist or is not built."""
+    settings = server.settings
+    wanted = chosen(names(settings.enable_admission_plugins), names(settings.disable_admission_plugins))
+    parts = Parts(server, read(settings.admission_control_config_file))
+    server.metrics.sources += [parts.counts.families, parts.pod_security.counts.families]
+    return Chain([row.make(parts) for row in wanted if row.make is not None])
+
+
+def names(given: Iterable[str]) -> list[str]:
+    """Names from settings, which may have several each, separated by commas."""
+    return [name.strip() for text in given for name in text.split(",") if name.strip()]
+
+
+def chosen(enabled: Iterable[str], disabled: Iterable[str]) -> list[Row]:
+    """The rows that run. What is enabled and disabled runs, as in Kubernetes."""
+    enabled, disabled = set(enabled), set(disabled)
+    for flag, given in (("enable", enabled), ("disable", disabled)):
+        for name in sorted(given):
+            if name not in BY_NAME or name == RBAC:
+                raise CannotRun(f'--{flag}-admission-plugins plugin "{name}" is unknown')
+    for name in sorted(enabled):
+        if BY_NAME[name].make is None:
+            raise CannotRun(f"--enable-admission-plugins: {name} is not built into this server")
+    return [row for row in ORDER if row.name in enabled or (row.on and row.name not in disabled)]
