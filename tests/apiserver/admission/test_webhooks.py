@@ -288,3 +288,35 @@ async def test_what_webhooks_do_is_counted(tmp_path):
         text = cluster.server.metrics.text().decode()
         assert 'apiserver_admission_webhook_rejection_count{error_type="no_error",name="deny.example.com",' \
                'operation="CREATE",rejection_code="403",type="validating"} 1.0' in text
+
+
+def condition(expression: str, name: str = "wanted") -> dict[str, Any]:
+    return {"matchConditions": [{"name": name, "expression": expression}]}
+
+
+@pytest.mark.parametrize(("expression", "asked"), [
+    pytest.param("object.metadata.name != 'settings'", False, id="object"),
+    pytest.param("request.userInfo.username == 'admin' && request.operation == 'CREATE'", True, id="request"),
+    pytest.param("authorizer.group('').resource('pods').check('create').allowed()", True, id="authorizer"),
+])
+async def test_a_webhook_is_asked_where_its_conditions_hold(tmp_path, expression, asked):
+    async with running(tmp_path) as cluster, webhook(tmp_path) as server:
+        await configure(cluster, "judge", hook(server.client(), **condition(expression)), validating=True)
+        assert (await cluster.post(CONFIGS, config())).code == 201
+        assert bool(server.asked) is asked
+
+
+@pytest.mark.parametrize(("policy", "code"), [("Fail", 403), ("Ignore", 201)])
+async def test_conditions_that_fail_count_as_the_policy_says(tmp_path, policy, code):
+    async with running(tmp_path) as cluster, webhook(tmp_path) as server:
+        wanted = hook(server.client(), failurePolicy=policy, **condition("object.data.missing == 'x'"))
+        await configure(cluster, "judge", wanted)
+        reply = await cluster.post(CONFIGS, config())
+        assert (reply.code, server.asked) == (code, [])
+
+
+async def test_conditions_that_cannot_be_compiled_are_refused_with_the_configuration(tmp_path):
+    async with running(tmp_path) as cluster, webhook(tmp_path) as server:
+        reply = await cluster.post(MUTATING, configuration("bad", hook(server.client(), **condition("1 +"))))
+        assert reply.code == 422
+        assert "webhooks[0].matchConditions[0].expression" in reply.message

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from timonier.api import names
 from timonier.api.validation.causes import Causes, Obj
+from timonier.api.validation.expressions import match_conditions
 from timonier.api.validation.metadata import label_selector
 
 FAILURE_POLICIES = ("Fail", "Ignore")
@@ -47,8 +48,11 @@ def webhook(hook: Obj, path: str, causes: Causes) -> None:
         label_selector(hook.get(field, {}), f"{path}.{field}", causes)
     client_config(hook.get("clientConfig", {}), f"{path}.clientConfig", causes)
     causes.optional(hook, path, "reinvocationPolicy", REINVOCATION)
-    if hook.get("matchConditions"):
-        causes.forbidden(f"{path}.matchConditions", "match conditions are not supported by this server yet")
+    if conditions := hook.get("matchConditions"):
+        from timonier.api.validation.compiled import of_webhook  # and with it the language, which others do without
+
+        match_conditions(conditions, f"{path}.matchConditions", causes)
+        of_webhook(hook, path, causes)
 
 
 def qualified(name: str, path: str, causes: Causes) -> None:

@@ -58,9 +58,9 @@ class Parts:
     counts: Counts = field(default_factory=Counts)
 
     def webhooks(self, kind: Kind) -> Webhooks:
-        registry = self.server.registry
-        return Webhooks(registry, Configured(registry, kind), hooks_of(self.server), registry.resources,
-                        self.server.clock, self.counts)
+        server, registry = self.server, self.server.registry
+        return Webhooks(registry, Configured(registry, kind), hooks_of(server), registry.resources, server.authoriser,
+                        server.clock, self.counts)
 
     @property
     def policies(self) -> tuple[Registry, Resources, Authoriser]:

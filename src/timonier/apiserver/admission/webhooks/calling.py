@@ -17,6 +17,7 @@ from timonier.apiserver.admission.webhooks.configured import Configured, Hook, R
 from timonier.apiserver.admission.webhooks.counts import Counts
 from timonier.apiserver.admission.webhooks.reviews import Denied, Shown, Unusable, Verdict, review, verdict, version_of
 from timonier.apiserver.admission.webhooks.rules import Place
+from timonier.apiserver.auth.decision import Authoriser
 from timonier.apiserver.conversion import from_storage, is_view, to_storage
 from timonier.apiserver.hooks import Hooks, NotAnswered
 from timonier.apiserver.request import Attributes, Object
@@ -51,6 +52,7 @@ class Webhooks:
     configured: Configured
     hooks: Hooks
     resources: Resources
+    authoriser: Authoriser
     clock: Clock
     counts: Counts
 
@@ -61,7 +63,18 @@ class Webhooks:
         if place is None or not hook.selects(obj, old) \
                 or not await in_namespace(self.registry, attributes, hook.namespaces, obj):
             return None
+        if hook.conditions and not await self.conditions_hold(hook, place, attributes, obj, old):
+            return None
         return Invocation(hook, place)
+
+    async def conditions_hold(self, hook: Hook, place: Place, attributes: Attributes, obj: Object | None,
+                              old: Object | None) -> bool:
+        """Raises Forbidden where conditions fail and failures count."""
+        from timonier.apiserver.admission.policies.situation import Situation
+        from timonier.apiserver.admission.webhooks.conditions import hold
+
+        situation = Situation(self.registry, self.resources, self.authoriser, attributes)
+        return await hold(hook.conditions, situation, place, obj, old, ignore=hook.ignores_failure)
 
     def others(self, attributes: Attributes) -> Sequence[Kind]:
         """The other kinds by which the same objects are served."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from timonier.api.errors import NotFound
 from timonier.api.kinds import BY_ID, Kind
@@ -17,6 +17,9 @@ from timonier.api.selectors import Labels
 from timonier.apiserver.admission import contract
 from timonier.apiserver.admission.webhooks.rules import Place, Rule, matched
 from timonier.apiserver.request import Attributes, Object
+
+if TYPE_CHECKING:
+    from timonier.api.cel.admission import Expression
 
 MUTATING = BY_ID["admissionregistration.k8s.io/v1/MutatingWebhookConfiguration"]
 VALIDATING = BY_ID["admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration"]
@@ -57,6 +60,14 @@ class Hook:
     @cached_property
     def objects(self) -> Labels:
         return Labels.of(self.spec.get("objectSelector") or {})
+
+    @cached_property
+    def conditions(self) -> Sequence[Expression]:
+        if not self.spec.get("matchConditions"):
+            return ()
+        from timonier.apiserver.admission.webhooks.conditions import compiled
+
+        return compiled(self.spec)
 
     @property
     def ignores_failure(self) -> bool:

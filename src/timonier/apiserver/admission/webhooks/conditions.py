@@ -1,0 +1,36 @@
+"""Match conditions of webhooks: expressions that keep a webhook from being asked.
+
+Loaded with the first condition, and with it the language of expressions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from timonier.api.cel.admission import PER_MATCH, Evaluation, Expression, Matched, conditions, environment, match
+from timonier.apiserver.admission.contract import refuse
+from timonier.apiserver.admission.policies.situation import Situation
+from timonier.apiserver.admission.webhooks.rules import Place
+from timonier.apiserver.request import Object
+
+
+def compiled(spec: Object) -> Sequence[Expression]:
+    """The conditions of a webhook."""
+    return conditions(spec["matchConditions"], environment())
+
+
+async def hold(found: Sequence[Expression], situation: Situation, place: Place, obj: Object | None,
+               old: Object | None, *, ignore: bool) -> bool:
+    """Whether conditions let a request through. Raises Forbidden where that cannot be said and failures count."""
+    values = situation.bindings(place, situation.shown(place, obj), situation.shown(place, old), None)
+    values["namespaceObject"] = None
+    matched = await situation.settled(partial(judge, found, values, ignore=ignore))
+    if matched.error:
+        raise refuse(situation.attributes, matched.error, obj)
+    return matched.matches
+
+
+def judge(found: Sequence[Expression], values: dict[str, Any], *, ignore: bool) -> Matched:
+    return match(found, Evaluation(values, {}, PER_MATCH), ignore=ignore)
