@@ -29,6 +29,7 @@ from timonier.controllers.nodeipam import NodeIpamController
 from timonier.controllers.nodelifecycle.eviction import TaintEvictionController
 from timonier.controllers.nodelifecycle.health import NodeHealthController
 from timonier.controllers.podgc import PodGarbageController
+from timonier.controllers.policystatus import PolicyStatusController
 from timonier.controllers.replicaset import ReplicaSetController
 from timonier.controllers.resourcequota.controller import ResourceQuotaController, quotas_of
 from timonier.controllers.resourcequota.mirrors import Counted
@@ -68,6 +69,7 @@ def chosen(settings: ControllerSettings, client: Client, discovered: Discovered,
         EndpointSliceMirroringController(),
         TaintEvictionController(),
         PodGarbageController(settings.terminated_pod_gc_threshold),
+        PolicyStatusController(),
     ]
 
 

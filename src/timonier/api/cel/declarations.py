@@ -25,6 +25,7 @@ from timonier.api.cel.values import Failure, equal
 
 Schema = Mapping[str, Any]
 Read = Callable[[Any], Any]
+Resolve = Callable[[Any], Any]
 REQUEST = 3 * 1024 * 1024
 """Bytes of the largest request that is accepted."""
 SIZES = {"duration": 32, "date": 12, "date-time": 32}
@@ -33,6 +34,11 @@ LEAST = {"duration": 3, "date": 12, "date-time": 21}
 """The shortest, likewise."""
 TEXT = {"type": "string"}
 OBJECT_META = {"type": "object", "properties": {"name": TEXT, "generateName": TEXT}}
+
+
+def itself(schema: Schema) -> Schema:
+    """What a schema without references resolves to."""
+    return schema
 
 
 @dataclass(slots=True)
@@ -85,20 +91,22 @@ def dynamic() -> Declared:
 STRING_KEYS = Declared(types.STRING, least=2)
 
 
-def declare(schema: Schema, name: str, *, root: bool = False) -> Declared | None:
+def declare(schema: Schema, name: str, *, root: bool = False, resolve: Resolve = itself) -> Declared | None:
     """The declaration of what a schema describes, or None where expressions may not see it.
 
     `name` is what the type of an object is called. `root` is for the root of a resource and for embedded ones, whose
-    `apiVersion`, `kind` and `metadata` are always there.
+    `apiVersion`, `kind` and `metadata` are always there. `resolve` follows references; raises RecursionError where they
+    lead back to where they come from.
     """
-    if schema.get("x-kubernetes-int-or-string"):
+    schema = resolve(schema)
+    if schema.get("x-kubernetes-int-or-string") or schema.get("format") == "int-or-string":
         longest = schema.get("maxLength")
         return Declared(types.DYN, REQUEST - 2 if longest is None else max(longest, 0) * 4, 1)
     match schema.get("type"):
         case "array":
-            return declare_list(schema, name)
+            return declare_list(schema, name, resolve)
         case "object":
-            return declare_object(with_meta(schema) if root else schema, name)
+            return declare_object(with_meta(schema, resolve) if root else schema, name, resolve)
         case "string":
             return nullable(schema, declare_string(schema))
         case "boolean":
@@ -122,10 +130,10 @@ def nullable(schema: Schema, declared: Declared) -> Declared:
     return declared
 
 
-def with_meta(schema: Schema) -> Schema:
+def with_meta(schema: Schema, resolve: Resolve) -> Schema:
     """A resource's schema with the fields that every resource has."""
     properties = dict(schema.get("properties") or {})
-    meta = properties.get("metadata", {}).get("properties", {})
+    meta = resolve(properties.get("metadata", {})).get("properties", {})
     named = all(meta.get(field, {}).get("type") == "string" for field in ("name", "generateName"))
     if not named or any(properties.get(field, {}).get("type") != "string" for field in ("kind", "apiVersion")):
         properties |= {"kind": TEXT, "apiVersion": TEXT, "metadata": OBJECT_META}
@@ -148,11 +156,11 @@ def declare_string(schema: Schema) -> Declared:
     return Declared(types.STRING, most, 2)
 
 
-def declare_list(schema: Schema, name: str) -> Declared | None:
+def declare_list(schema: Schema, name: str, resolve: Resolve) -> Declared | None:
     items = schema.get("items")
     if not isinstance(items, Mapping):
         return None
-    element = declare(items, f"{name}.@idx", root=embedded(items))
+    element = declare(items, f"{name}.@idx", root=embedded(items), resolve=resolve)
     if element is None:
         return None
     limit = schema.get("maxItems")
@@ -161,10 +169,10 @@ def declare_list(schema: Schema, name: str) -> Declared | None:
     return nullable(schema, declared)
 
 
-def declare_object(schema: Schema, name: str) -> Declared | None:
+def declare_object(schema: Schema, name: str, resolve: Resolve) -> Declared | None:
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping):
-        element = declare(values, f"{name}.@elem", root=embedded(values))
+        element = declare(values, f"{name}.@elem", root=embedded(values), resolve=resolve)
         if element is None:
             return None
         limit = schema.get("maxProperties")
@@ -175,7 +183,7 @@ def declare_object(schema: Schema, name: str) -> Declared | None:
     required, least = frozenset(schema.get("required") or ()), 2
     for key, node in (schema.get("properties") or {}).items():
         spelled = escape(key)
-        field = declare(node, f"{name}.{spelled or key}", root=embedded(node))
+        field = declare(node, f"{name}.{spelled or key}", root=embedded(node), resolve=resolve)
         if field is None:
             continue
         if spelled is not None:
