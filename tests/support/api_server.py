@@ -18,6 +18,7 @@ from timonier.apiserver.admission.order import chain
 from timonier.apiserver.app import ApiServer
 from timonier.apiserver.audit.auditor import Auditor
 from timonier.apiserver.bootstrap import bootstrap
+from timonier.apiserver.custom.definitions import Definitions
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.hooks import hooks_of
 from timonier.apiserver.request import MASTERS_GROUP, Request, User
@@ -206,6 +207,9 @@ async def running(folder: Path, store: Store | None = None, auditor: Auditor | N
     registry.admission = chain(server)
     feeding = asyncio.ensure_future(feed.run())
     await feed.ready.wait()
+    definitions = Definitions(registry, hooks_of(server))
+    definitions.begin()
+    defining = asyncio.ensure_future(definitions.run())
     await bootstrap(registry, settings)
     server.bootstrapped.set()
     cluster = Cluster(server, kept, clock)
@@ -213,8 +217,9 @@ async def running(folder: Path, store: Store | None = None, auditor: Auditor | N
         yield cluster
     finally:
         await cluster.close()
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
+        for task in (feeding, defining):
+            task.cancel()
+        await asyncio.gather(feeding, defining, return_exceptions=True)
         await kept.close()
 
 

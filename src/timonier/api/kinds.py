@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from timonier.api.shapes import Shape
+    from timonier.api.structural.shape import Custom
 
 STANDARD_VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
 CREATE_ONLY = ("create",)
@@ -56,7 +57,9 @@ class Kind:
     """The kind of its lists, where it is not the kind followed by `List`."""
     served: bool = True
     """False for a version in which objects are stored and not shown."""
-    custom: Shape | None = None
+    closing: bool = False
+    """Whether it is about to go: what is there can be read and deleted, nothing is made."""
+    custom: Custom | None = None
     """The shape of a kind that is not built in; it takes the place of `definition`."""
 
     @cached_property

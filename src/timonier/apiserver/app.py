@@ -73,9 +73,9 @@ class ApiServer:
         self.auditor = auditor
         if auditor is not None:
             self.metrics.sources.append(auditor.families)
-        self.discovery = Discovery(server_address=f"{settings.advertise_address}:{settings.secure_port}")
+        self.discovery = Discovery(registry.resources, f"{settings.advertise_address}:{settings.secure_port}")
         self.messages = Messages(settings.protobuf_cache)
-        self.audiences = Audiences(self.messages, self.clock.now, self.metrics.watch_events)
+        self.audiences = Audiences(self.messages, self.clock.now, registry.views, self.metrics.watch_events)
         self.backends = Backends(self)
         self.bootstrapped = asyncio.Event()
         self.closing = False
@@ -86,7 +86,6 @@ class ApiServer:
                   send: Callable[[Message], Awaitable[None]]) -> None:
         started = self.clock.monotonic()
         request = request_of(scope)
-        request.kind = self.registry.resources.of(request.info)
         stream = request.verb == "watch" or request.subresource in routes.STREAMS
         flight = "readOnly" if request.verb in ("get", "list") else "mutating"
         if not stream:
@@ -132,6 +131,7 @@ class ApiServer:
         if request.info.is_resource:
             # Rights, tokens and admission are judged by the cache: let it know all that was written before.
             await self.feed.current()
+            request.kind = self.registry.resources.of(request.info)
         await self.identify(request, scope)
         if request.subresource not in routes.STREAMS:
             request.seat = await self.gate.enter(request)

@@ -28,7 +28,7 @@ TRIGGERS = ("metadata.name", "spec.nodeName")
 class Item:
     """One object at one revision: its bytes, ready to send, and what selectors ask of it, parsed when first asked."""
 
-    __slots__ = ("_fields", "_labels", "_obj", "key", "name", "namespace", "revision", "value")
+    __slots__ = ("_fields", "_labels", "_obj", "_views", "key", "name", "namespace", "revision", "value")
 
     def __init__(self, key: str, value: bytes, revision: Revision) -> None:
         self.key, self.revision = key, revision
@@ -38,6 +38,14 @@ class Item:
         self._labels: dict[str, str] | None = None
         self._fields: dict[str, str] = {}
         self._obj: Object | None = None
+        self._views: dict[str, tuple[Any, Item]] | None = None
+
+    @property
+    def views(self) -> dict[str, tuple[Any, Item]]:
+        """What `apiserver.views` keeps here: by version, the shape by which a view was made, and the view."""
+        if self._views is None:
+            self._views = {}
+        return self._views
 
     @property
     def labels(self) -> dict[str, str]:
@@ -83,11 +91,19 @@ class Delta:
     `frames` keeps what was already encoded for some watcher, so that a thousand of them cost one encoding.
     """
 
-    __slots__ = ("after", "before", "frames", "revision")
+    __slots__ = ("_views", "after", "before", "frames", "revision")
 
     def __init__(self, before: Item | None, after: Item | None, revision: Revision) -> None:
         self.before, self.after, self.revision = before, after, revision
         self.frames: dict[Any, bytes] = {}
+        self._views: dict[str, tuple[Any, Delta]] | None = None
+
+    @property
+    def views(self) -> dict[str, tuple[Any, Delta]]:
+        """What `apiserver.views` keeps here, as with items."""
+        if self._views is None:
+            self._views = {}
+        return self._views
 
 
 Subscriber = Callable[[Delta | None], None]

@@ -1,6 +1,7 @@
 """Views of one stored object in another version: events as core/v1 and events.k8s.io/v1, autoscalers as v1 and v2.
 
-Every other kind is stored in the version in which it is served, and passes through untouched. Both directions make new
+Every other built-in kind is stored in the version in which it is served, and passes through untouched; custom kinds
+have `apiserver.views`. Both directions make new
 objects and keep what they do not name.
 """
 
@@ -28,7 +29,7 @@ METRICS, BEHAVIOR, CONDITIONS, CURRENT = (
 
 
 def is_view(kind: Kind) -> bool:
-    return kind.storage != kind.apiVersion
+    return kind.custom is None and kind.storage != kind.apiVersion
 
 
 def to_storage(kind: Kind, obj: Object) -> Object:

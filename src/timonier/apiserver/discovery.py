@@ -1,4 +1,4 @@
-"""Discovery: which groups, versions and resources there are, derived from the table of kinds.
+"""Discovery: which groups, versions and resources there are, derived from the kinds that are served.
 
 Two forms of the same facts: the plain one, a document for each group and version, and the aggregated one (KEP-3352), in
 which `/api` and `/apis` each answer with everything at once. Which one a client gets stands in its Accept header.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
-from timonier.api.kinds import KINDS, STANDARD_VERBS, Kind, Subresource
+from timonier.api.kinds import STANDARD_VERBS, Kind, Subresource
+from timonier.api.versions import newest_first
 from timonier.apiserver.documents import JSON, Clause, Document, accepted, takes
 
 GROUP_ORDER = (
@@ -22,28 +23,45 @@ GROUP_ORDER = (
 )
 """Groups by falling priority, as kube-apiserver registers them: a bare resource name means the first that has it."""
 
-VERSION_ORDER = {"autoscaling": ("v2", "v1")}
-"""Versions by preference, in groups that serve several."""
+NO_MORE = frozenset({"create", "patch", "update"})
+"""What a kind that is about to go offers no longer."""
 
 AGGREGATED = "apidiscovery.k8s.io"
 AGGREGATED_VERSIONS = ("v2", "v2beta1")
 
 
+class Kinds(Protocol):
+    """The kinds that are served now (`apiserver.resources`), and a number that grows with every change of them."""
+
+    changes: int
+
+    def __iter__(self) -> Iterator[Kind]: ...
+
+
 class Discovery:
-    """The discovery documents of some kinds. Documents are made when asked for and kept.
+    """The discovery documents of the kinds that are served. Documents are made when asked for, and kept until a kind
+    comes or goes.
 
     `server_address` is what /api tells clients to connect to: `host:port`.
     """
 
-    def __init__(self, kinds: Iterable[Kind] = KINDS, server_address: str = "") -> None:
+    def __init__(self, kinds: Kinds, server_address: str = "") -> None:
+        self.kinds, self.server_address = kinds, server_address
         self.groups: dict[str, dict[str, list[Kind]]] = {}
-        self.server_address = server_address
-        for kind in kinds:
-            self.groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
+        self._changes = -1
         self._made: dict[tuple[str, str], Document] = {}
+
+    def _look(self) -> None:
+        """See which kinds are served now, where that changed."""
+        if self._changes != self.kinds.changes:
+            self._changes, self.groups = self.kinds.changes, {}
+            self._made.clear()
+            for kind in self.kinds:
+                self.groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
 
     def document(self, path: str, accept: str = "") -> Document | None:
         """What a path (`/apis/apps/v1`, with or without a final slash) answers; None where there is none."""
+        self._look()
         path = path.rstrip("/")
         form = aggregated_version(accept) if path in ("/api", "/apis") else ""
         if (path, form) not in self._made:
@@ -98,9 +116,7 @@ class Discovery:
         return sorted((name for name in self.groups if name), key=lambda name: (rank.get(name, len(rank)), name))
 
     def ordered_versions(self, group: str) -> list[str]:
-        preference: Sequence[str] = VERSION_ORDER.get(group, ())
-        known = [version for version in preference if version in self.groups[group]]
-        return known + [version for version in self.groups[group] if version not in known]
+        return newest_first(self.groups[group])
 
 
 def aggregated_version(accept: str) -> str:
@@ -124,9 +140,13 @@ def describe_group(name: str, versions: Sequence[str]) -> dict[str, Any]:
     return {"name": name, "versions": entries, "preferredVersion": entries[0]}
 
 
+def verbs_of(kind: Kind) -> list[str]:
+    return sorted(verb for verb in kind.verbs if not (kind.closing and verb in NO_MORE))
+
+
 def describe_resource(kind: Kind) -> dict[str, Any]:
     row: dict[str, Any] = {"name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced,
-                           "kind": kind.kind, "verbs": sorted(kind.verbs)}
+                           "kind": kind.kind, "verbs": verbs_of(kind)}
     if kind.short:
         row["shortNames"] = list(kind.short)
     if kind.categories:
@@ -148,7 +168,7 @@ def aggregated_resource(kind: Kind) -> dict[str, Any]:
     row: dict[str, Any] = {
         "resource": kind.plural, "responseKind": {"group": kind.group, "version": kind.version, "kind": kind.kind},
         "scope": "Namespaced" if kind.namespaced else "Cluster", "singularResource": kind.singular,
-        "verbs": sorted(kind.verbs)}
+        "verbs": verbs_of(kind)}
     if kind.short:
         row["shortNames"] = list(kind.short)
     if kind.categories:

@@ -72,12 +72,12 @@ def read(obj: Object, field: str) -> str:
     value: Any = obj.get(ALIASES.get(first, first))
     for part in rest:
         value = value.get(part) if isinstance(value, dict) else None
-    return "" if value is None else str(value)
+    return "" if value is None else truth(value) if isinstance(value, bool) else str(value)
 
 
 def check(kind: Kind, selector: Fields) -> None:
     """Raise BadRequest where the selector names a field that the kind does not offer."""
-    offered = FIELDS.get(kind.id)
+    offered = FIELDS.get(kind.id) if kind.custom is None else kind.custom.selectable
     for term in selector.terms:
         if term.field == "metadata.name" or (term.field == "metadata.namespace" and kind.namespaced):
             continue

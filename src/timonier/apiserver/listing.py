@@ -22,6 +22,7 @@ from timonier.apiserver import fields as selectable
 from timonier.apiserver.cache import Item
 from timonier.apiserver.feed import Feed, too_large
 from timonier.apiserver.request import Request
+from timonier.apiserver.views import Views
 from timonier.store import contract
 from timonier.store.contract import Revision
 
@@ -153,20 +154,20 @@ def refuse_combinations(version: str, match: str, after: str, initial: bool | No
         raise invalid("meta.k8s.io", "ListOptions", "", wrong)
 
 
-async def listing(feed: Feed, kind: Kind, options: ListOptions) -> Listing:
+async def listing(feed: Feed, views: Views, kind: Kind, options: ListOptions) -> Listing:
     """The items that the options ask for. Raises Expired, BadRequest, Timeout."""
     if options.after:
-        return await continued(feed, kind, options)
+        return await continued(feed, views, kind, options)
     revision, exact = options.revision, options.match == EXACT
     if revision and (exact or (options.limit and not options.match)):
-        return await historic(feed, kind, options, revision, None, "The resourceVersion for the provided list is too "
-                                                                   "old.")
+        return await historic(feed, views, kind, options, revision, None,
+                              "The resourceVersion for the provided list is too old.")
     if revision is None:
         await feed.current()
     else:
         await feed.ready.wait()
         await feed.at_least(revision)
-    return cached(feed, kind, options if revision != 0 else without_limit(options))
+    return await cached(feed, views, kind, options if revision != 0 else without_limit(options))
 
 
 def without_limit(options: ListOptions) -> ListOptions:
@@ -174,33 +175,35 @@ def without_limit(options: ListOptions) -> ListOptions:
     return ListOptions(options.selection, options.revision)
 
 
-def cached(feed: Feed, kind: Kind, options: ListOptions) -> Listing:
-    """From the cache, as it is now: nothing is awaited, so it is of one moment."""
-    selection, limit = options.selection, options.limit
+async def cached(feed: Feed, views: Views, kind: Kind, options: ListOptions) -> Listing:
+    """From the cache, as it is now: nothing is awaited before all is read, so it is of one moment."""
+    selection, limit, revision = options.selection, options.limit, feed.revision
     candidates: Iterable[Item] = feed.cache(kind).within(selection.namespace)
     name = selection.fields.required("metadata.name")
     if name and (selection.namespace or not kind.namespaced):
         found = feed.cache(kind).items.get(kind.key(selection.namespace, name))
         candidates = [found] if found else []
+    if kind.custom is not None:
+        candidates = await views.of(kind, list(candidates))
     items = list(candidates) if selection.everything else [i for i in candidates if selection.matches(i)]
     if not limit or len(items) <= limit:
-        return Listing(items, feed.revision)
+        return Listing(items, revision)
     remaining = len(items) - limit if selection.everything else None
-    return Listing(items[:limit], feed.revision, token(kind, feed.revision, items[limit - 1].key), remaining)
+    return Listing(items[:limit], revision, token(kind, revision, items[limit - 1].key), remaining)
 
 
-async def continued(feed: Feed, kind: Kind, options: ListOptions) -> Listing:
+async def continued(feed: Feed, views: Views, kind: Kind, options: ListOptions) -> Listing:
     """The next piece of a list, as of the revision of its first."""
     if options.revision:
         raise BadRequest("specifying resource version is not allowed when using continue")
     revision, key = read_token(kind, options.after)
     if revision < 0:
         latest = await feed.current()
-        return await historic(feed, kind, options, latest, key, CONTINUE_EXPIRED)
-    return await historic(feed, kind, options, revision, key, CONTINUE_EXPIRED)
+        return await historic(feed, views, kind, options, latest, key, CONTINUE_EXPIRED)
+    return await historic(feed, views, kind, options, revision, key, CONTINUE_EXPIRED)
 
 
-async def historic(feed: Feed, kind: Kind, options: ListOptions, revision: Revision, after: str | None,
+async def historic(feed: Feed, views: Views, kind: Kind, options: ListOptions, revision: Revision, after: str | None,
                    expired: str) -> Listing:
     """From the store, as of a revision, behind a key."""
     selection, limit = options.selection, options.limit
@@ -209,7 +212,7 @@ async def historic(feed: Feed, kind: Kind, options: ListOptions, revision: Revis
     room = None if not limit else (limit if selection.everything else max(limit, PIECE))
     while True:
         page = await read(feed, kind, prefix, revision, after, room, expired)
-        found = [Item(entry.key, entry.value, entry.revision) for entry in page.entries]
+        found = await views.of(kind, [Item(entry.key, entry.value, entry.revision) for entry in page.entries])
         items += found if selection.everything else [item for item in found if selection.matches(item)]
         if not page.remaining or (limit and len(items) >= limit):
             break

@@ -27,7 +27,9 @@ from timonier.apiserver.ownership import Ownership
 from timonier.apiserver.request import SERVER, Annotator, Attributes, Object, User, Warner, unheard, unwritten
 from timonier.apiserver.resources import Resources
 from timonier.apiserver.strategies.base import Strategy
+from timonier.apiserver.strategies.custom import CustomStrategy
 from timonier.apiserver.strategies.kinds import STRATEGIES
+from timonier.apiserver.views import Views
 from timonier.kit.clock import Clock, SystemClock
 from timonier.store import contract
 from timonier.store.contract import ABSENT, Entry
@@ -96,12 +98,13 @@ class Registry:
         self.feed, self.store = feed, feed.store
         self.stale = stale
         self.resources = Resources()
+        self.views = Views()
         self.clock = clock or SystemClock()
         self.ownership = Ownership(self.resources, self.clock)
         self.admission: Admission = Unasked()
         self.generated_name = generated_name
         self._strategies = {key: strategy() for key, strategy in STRATEGIES.items()} | (strategies or {})
-        self._rule = Strategy()
+        self._rule, self._custom = Strategy(), CustomStrategy()
 
     # Reading without waiting, from the watch cache.
 
@@ -111,11 +114,15 @@ class Registry:
     def peek(self, kind: Kind, namespace: str, name: str) -> Object | None:
         """The object as the cache has it. Shared: never change it."""
         item = self.cache(kind).items.get(kind.key(namespace, name))
-        return None if item is None else from_storage(kind, item.shared)
+        return None if item is None else from_storage(kind, self._peeked(kind, item).shared)
 
     def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]:
         """All objects of a kind, or of a namespace, as the cache has them. Shared: never change them."""
-        return [from_storage(kind, item.shared) for item in self.cache(kind).within(namespace)]
+        return [from_storage(kind, self._peeked(kind, item).shared) for item in self.cache(kind).within(namespace)]
+
+    def _peeked(self, kind: Kind, item: Item) -> Item:
+        """What can be shown of an item without waiting: as it was stored, where a webhook would have to convert it."""
+        return item if kind.custom is None else self.views.now(kind, item) or item
 
     def changes(self, kind: Kind) -> int:
         """A number that grows with every change of the kind."""
@@ -140,7 +147,7 @@ class Registry:
         item = self.cache(kind).items.get(kind.key(namespace, name))
         if item is None:
             raise errors.not_found(kind.group, kind.plural, name)
-        return item
+        return item if kind.custom is None else await self.views.one(kind, item)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         """The object as it is now. Raises NotFound."""
@@ -150,12 +157,15 @@ class Registry:
                    fields: Fields | None = None) -> list[Object]:
         """The objects as they are now, in key order."""
         await self.feed.current()
-        return [from_storage(kind, item.fresh()) for item in self.cache(kind).within(namespace)
+        items = await self.views.of(kind, list(self.cache(kind).within(namespace)))
+        return [from_storage(kind, item.fresh()) for item in items
                 if (labels is None or labels.matches(item.labels)) and (fields is None or fields.matches(item.field))]
 
     # Writing.
 
     def strategy(self, kind: Kind) -> Strategy:
+        if kind.custom is not None:
+            return self._custom
         return self._strategies.get(f"{kind.storage}/{kind.kind}", self._rule)
 
     async def create(self, kind: Kind, obj: Object, namespace: str = "", caller: Caller = INTERNAL, *,
@@ -203,7 +213,7 @@ class Registry:
                     if await self.store.get(key):
                         raise contract.Conflict(key, None)
                     return from_storage(kind, obj)
-                revision = await self.store.write(key, objects.encode(obj), expect=ABSENT)
+                revision = await self.store.write(key, await self._bytes(kind, obj), expect=ABSENT)
             except contract.Conflict:
                 raise errors.already_exists(kind.group, kind.plural, obj["metadata"]["name"]) from None
             except contract.StoreError as error:
@@ -242,7 +252,7 @@ class Registry:
             try:
                 return await self._change(kind, item, edit, subresource, caller, verb, record=record)
             except contract.Conflict as lost:
-                item = None if lost.current is None else entry_item(lost.current)
+                item = None if lost.current is None else await self.views.one(kind, entry_item(lost.current))
         raise too_busy(kind, name)
 
     async def _create_by_update(self, kind: Kind, edit: Edit, namespace: str, caller: Caller, *,
@@ -260,7 +270,7 @@ class Registry:
         wanted = edit(from_storage(kind, item.fresh()))
         if wanted is None:
             return from_storage(kind, old)
-        metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional_update or bool(subresource))
+        metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional(subresource))
         kind.shape.default(wanted)
         metadata.tidy(wanted["metadata"])
         if record:
@@ -279,7 +289,8 @@ class Registry:
             if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)
             obj = finished(stored, obj)
-            if (obj == old or ownership.unmoved(obj, old)) and not await self.stale(item.key):
+            if (obj == old or ownership.unmoved(obj, old)) and await self.views.unmoved(kind, item, old) \
+                    and not await self.stale(item.key):
                 return from_storage(kind, old)
             if caller.dry_run:
                 return from_storage(kind, obj)
@@ -287,7 +298,7 @@ class Registry:
                 await self._remove(stored, item)
                 return from_storage(kind, obj)
             try:
-                revision = await self.store.write(item.key, objects.encode(obj), expect=item.revision)
+                revision = await self.store.write(item.key, await self._bytes(kind, obj), expect=item.revision)
             except contract.Unavailable as error:
                 raise unavailable(error) from error
         return from_storage(kind, with_revision(obj, revision))
@@ -306,12 +317,13 @@ class Registry:
             try:
                 return await self._delete(kind, stored, item, options, caller)
             except contract.Conflict as lost:
-                item = None if lost.current is None else entry_item(lost.current)
+                item = None if lost.current is None else await self.views.one(kind, entry_item(lost.current))
         raise too_busy(kind, name)
 
     async def _delete(self, kind: Kind, stored: Kind, item: Item, options: DeleteOptions,
                       caller: Caller) -> tuple[Object, bool]:
         old = item.fresh()
+        self.strategy(kind).prepare_delete(stored, old, self.clock.now())
         attributes = attributes_of(kind, caller, "delete", "DELETE", old)
         await self.admission.admit(attributes, None, old)
         await self.admission.validate(attributes, None, old)
@@ -324,7 +336,7 @@ class Registry:
         if wanted == old or caller.dry_run:
             return from_storage(kind, wanted), False
         try:
-            revision = await self.store.write(item.key, objects.encode(wanted), expect=item.revision)
+            revision = await self.store.write(item.key, await self._bytes(kind, wanted), expect=item.revision)
         except contract.Unavailable as error:
             raise unavailable(error) from error
         return from_storage(kind, with_revision(wanted, revision)), False
@@ -345,7 +357,12 @@ class Registry:
 
     async def _current(self, kind: Kind, key: str) -> Item | None:
         await self.feed.current()
-        return self.cache(kind).items.get(key)
+        item = self.cache(kind).items.get(key)
+        return item if item is None or kind.custom is None else await self.views.one(kind, item)
+
+    async def _bytes(self, kind: Kind, obj: Object) -> bytes:
+        """An object as the store is to hold it."""
+        return objects.encode(obj if kind.custom is None else await self.views.stored(kind, obj))
 
 
 def finished(stored: Kind, obj: Object) -> Object:

@@ -44,8 +44,11 @@ class Resources:
         return found if found is not None and found.served else None
 
     def stored(self, kind: Kind) -> Kind:
-        """The row of the version in which a kind is stored, which need not be served itself."""
-        return self._stored[f"{kind.storage}/{kind.kind}"]
+        """The row of the version in which objects of a kind are judged and written.
+
+        Custom kinds are judged by their own version and converted at the door of the store (`apiserver.views`).
+        """
+        return kind if kind.custom is not None else self._stored[f"{kind.storage}/{kind.kind}"]
 
     def views(self, kind: Kind) -> tuple[Kind, ...]:
         """The other kinds by which the objects of a kind are served: other versions, cohabiting groups."""

@@ -22,10 +22,12 @@ from timonier.apiserver.allocate import Addresses, Ports
 from timonier.apiserver.app import ApiServer
 from timonier.apiserver.auth.bootstrap import bootstrap as bootstrap_policy
 from timonier.apiserver.bootstrap import bootstrap, keep_published
+from timonier.apiserver.custom.definitions import Definitions
 from timonier.apiserver.encryption.migrate import migrate_forever
 from timonier.apiserver.encryption.store import EncryptedStore, encrypted
 from timonier.apiserver.fairness.keep import keep_forever
 from timonier.apiserver.feed import Feed
+from timonier.apiserver.hooks import hooks_of
 from timonier.apiserver.maintenance import (
     aggregate_forever,
     compact_forever,
@@ -73,7 +75,10 @@ async def run(settings: ApiServerSettings) -> None:
             group.create_task(feed.run(), name="feed")
             async with answering(server, sockets, ssl):
                 await feed.ready.wait()
+                definitions = Definitions(registry, hooks_of(server))
+                definitions.begin()
                 await make_cluster(server)
+                group.create_task(definitions.run(), name="definitions")
                 look_after(server, addresses, ports, group)
                 process.freeze()
                 log.info("api server ready", extra={"port": settings.secure_port, "revision": feed.revision})

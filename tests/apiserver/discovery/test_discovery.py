@@ -8,13 +8,14 @@ import pytest
 from timonier.api.kinds import KINDS
 from timonier.apiserver.discovery import GROUP_ORDER, Discovery
 from timonier.apiserver.documents import LARGE, Document, accepted, choose
+from timonier.apiserver.resources import Resources
 
 KUBECTL = ("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
            "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json")
 
 
 def read(path, accept=""):
-    document = Discovery(server_address="10.0.0.1:6443").document(path, accept)
+    document = Discovery(Resources(), "10.0.0.1:6443").document(path, accept)
     assert document is not None
     return document, orjson.loads(document.content())
 
@@ -73,7 +74,7 @@ def test_the_older_aggregated_form_is_kept_for_clients_that_ask_for_it_alone():
 
 @pytest.mark.parametrize("path", ["/apis/nowhere", "/apis/apps/v2", "/api/v2", "/apis/apps/v1/deployments", "/x"])
 def test_there_is_no_document_for_what_does_not_exist(path):
-    assert Discovery().document(path) is None
+    assert Discovery(Resources()).document(path) is None
 
 
 def test_a_client_that_has_the_content_gets_304():

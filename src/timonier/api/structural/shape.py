@@ -89,6 +89,17 @@ class Custom:
             raise unreadable(self.version["name"], self.kind, "exceeded max depth") from None
         return Checked(obj, [f'unknown field "{path}"' for path in (*meta, *sorted(pruned), *sorted(within))])
 
+    def read(self, obj: Object) -> None:
+        """What the schema makes of an object that was stored, perhaps by another schema, in place."""
+        if not self.preserves:
+            self._prune(obj, None, [])
+        self.default(obj)
+
+    @cached_property
+    def selectable(self) -> tuple[str, ...]:
+        """The fields that field selectors may name, beside those of metadata."""
+        return tuple(field["jsonPath"].removeprefix(".") for field in self.version.get("selectableFields") or ())
+
     def default(self, obj: Object) -> None:
         if self._default:
             self._default(obj)

@@ -11,6 +11,7 @@ from typing import Any
 from timonier.api.kinds import Kind
 from timonier.api.managed.fields import FieldSet
 from timonier.apiserver.request import User
+from timonier.kit.clock import Time
 
 Object = dict[str, Any]
 
@@ -24,6 +25,10 @@ class Strategy:
     """Whether PUT on a name that does not exist creates it."""
     unconditional_update = True
     """Whether PUT without a resourceVersion overwrites whatever is there."""
+
+    def unconditional(self, subresource: str) -> bool:
+        """Whether a change through a door needs no resourceVersion."""
+        return self.unconditional_update or bool(subresource)
 
     def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
         """Before admission and validation of a new object; in place."""
@@ -51,6 +56,9 @@ class Strategy:
             case "approval":
                 return {"f:spec": {}, "f:status": {"f:certificate": {}}}
         return {}
+
+    def prepare_delete(self, kind: Kind, obj: Object, now: Time) -> None:
+        """Before it is planned what deleting an object does; in place."""
 
     def creating(self, kind: Kind, obj: Object, *, dry_run: bool) -> AbstractAsyncContextManager[None]:
         """Around the write of a new object: what must be claimed with it, and given back where it fails."""

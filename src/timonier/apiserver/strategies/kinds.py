@@ -15,6 +15,7 @@ from timonier.apiserver.strategies.base import (
     Strategy,
     keep,
 )
+from timonier.apiserver.strategies.custom import DefinitionStrategy
 from timonier.apiserver.strategies.pod import PodStrategy
 
 Object = dict[str, Any]
@@ -115,7 +116,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "apps/v1/StatefulSet": ReplicatedStrategy,
     "coordination.k8s.io/v1/Lease": type("LeaseStrategy", (CreateOnUpdate, NoUnconditionalUpdate), {}),
     "policy/v1/PodDisruptionBudget": NoUnconditionalUpdate,
-    "apiextensions.k8s.io/v1/CustomResourceDefinition": AcceptedLater,
+    "apiextensions.k8s.io/v1/CustomResourceDefinition": DefinitionStrategy,
     "apiregistration.k8s.io/v1/APIService": AcceptedLater,
     "rbac.authorization.k8s.io/v1/Role": CreateOnUpdate,
     "rbac.authorization.k8s.io/v1/RoleBinding": CreateOnUpdate,

@@ -8,7 +8,8 @@ Source: KEP-575 (server-side printing); columns as in Kubernetes v1.37.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from timonier.api.kinds import Kind
 from timonier.apiserver.request import Object
@@ -20,6 +21,9 @@ from timonier.apiserver.tables.storage import STORAGE_COLUMNS
 from timonier.apiserver.tables.workloads import WORKLOAD_COLUMNS
 from timonier.kit.clock import Time
 
+if TYPE_CHECKING:
+    from timonier.api.structural.shape import Custom
+
 API_VERSION = "meta.k8s.io/v1"
 PLAIN = (NAME, CREATED_AT)
 """The columns of kinds that have none of their own."""
@@ -28,6 +32,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     "v1/Pod": POD_COLUMNS, "v1/PodTemplate": TEMPLATE_COLUMNS,
     **WORKLOAD_COLUMNS, **NETWORK_COLUMNS, **STORAGE_COLUMNS, **CLUSTER_COLUMNS}
 ROW_CONDITIONS = {"v1/Pod": conditions}
+CUSTOM_COLUMNS: WeakKeyDictionary[Custom, tuple[Column, ...]] = WeakKeyDictionary()
 
 
 def table(kind: Kind, objects: Iterable[Object], now: Time, include: str = "Metadata") -> dict[str, Any]:
@@ -35,10 +40,22 @@ def table(kind: Kind, objects: Iterable[Object], now: Time, include: str = "Meta
 
     `include` says what each row carries of its object: `Metadata` (as PartialObjectMetadata), `Object`, or `None`.
     """
-    columns = COLUMNS.get(kind.id, PLAIN)
+    columns = columns_of(kind)
     return {"kind": "Table", "apiVersion": API_VERSION, "metadata": {},
             "columnDefinitions": [column.definition() for column in columns],
             "rows": [row(kind, columns, obj, now, include) for obj in objects]}
+
+
+def columns_of(kind: Kind) -> tuple[Column, ...]:
+    """The columns of a kind; those of a custom one are found once and stay with its shape."""
+    if kind.custom is None:
+        return COLUMNS.get(kind.id, PLAIN)
+    found = CUSTOM_COLUMNS.get(kind.custom)
+    if found is None:
+        from timonier.apiserver.tables import custom
+
+        found = CUSTOM_COLUMNS[kind.custom] = custom.columns_of(kind.custom)
+    return found
 
 
 def row(kind: Kind, columns: Iterable[Column], obj: Object, now: Time, include: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     author = caller(request, delete_options(request))
-    found = await listing(server.feed, kind, options_of(request, kind))
+    found = await listing(server.feed, server.registry.views, kind, options_of(request, kind))
     deleted = []
     for item in found.items:
         try:

@@ -26,4 +26,6 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     item = feed.cache(kind).items.get(kind.key(request.namespace, request.name))
     if item is None:
         raise not_found(kind.group, kind.plural, request.name)
+    if kind.custom is not None:
+        item = await server.registry.views.one(kind, item)
     return of_item(server, request, kind, item)

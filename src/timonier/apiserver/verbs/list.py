@@ -15,5 +15,5 @@ if TYPE_CHECKING:
 
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
-    found = await listing(server.feed, kind, options_of(request, kind))
+    found = await listing(server.feed, server.registry.views, kind, options_of(request, kind))
     return of_listing(server, request, kind, found)

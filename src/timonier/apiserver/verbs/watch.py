@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from timonier.api.errors import ApiError, Expired
 from timonier.api.kinds import Kind
 from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
 from timonier.apiserver.answers import included
+from timonier.apiserver.cache import Item
 from timonier.apiserver.listing import ListOptions, options_of
 from timonier.apiserver.negotiate import WATCHING
 from timonier.apiserver.request import Request
@@ -60,7 +62,7 @@ class Watch:
     def __init__(self, server: ApiServer, request: Request, kind: Kind, options: ListOptions, include: str,
                  taken: Taken) -> None:
         self.feed, self.settings, self.request, self.options = server.feed, server.settings, request, options
-        self.cache = server.feed.cache(kind)
+        self.cache, self.kind, self.views = server.feed.cache(kind), kind, server.registry.views
         self.audience: Audience = server.audiences.of(self.cache, kind, request.form, include, options.selection)
         self.watcher = Watcher(taken, server.settings.watch_buffer)
         seconds = options.timeout or server.settings.min_request_timeout * random.uniform(1, 2)
@@ -71,6 +73,7 @@ class Watch:
     async def run(self) -> None:
         try:
             if await self.reached():
+                await self.seen()
                 self.begin()
                 self.request.begun()
                 await self.last()
@@ -100,6 +103,24 @@ class Watch:
             return False
         return waiting.result()
 
+    async def seen(self) -> None:
+        """Return when all that a watch of a custom kind begins with can be shown at once. Raises ApiError."""
+        while self.kind.custom is not None:
+            missing = [item for item in self.beginning() if self.views.now(self.kind, item) is None]
+            if missing:
+                await self.views.of(self.kind, missing)
+            elif self.audience.behind:
+                await self.audience.caught_up()
+            else:
+                return
+
+    def beginning(self) -> Iterable[Item]:
+        """The items that a watch begins with."""
+        if self.options.initial_events:
+            return self.cache.within(self.options.selection.namespace)
+        deltas = self.cache.since(self.options.revision) if self.options.revision else ()
+        return [item for delta in deltas for item in (delta.before, delta.after) if item is not None]
+
     def begin(self) -> None:
         """Send what happened since the client's revision, or what there is, and join those who watch the same.
 
@@ -109,7 +130,8 @@ class Watch:
         first: list[bytes] = []
         if options.initial_events:
             first += [frames.event(b"ADDED", item, item.revision)
-                      for item in self.cache.within(options.selection.namespace) if options.selection.matches(item)]
+                      for item in self.views.all_now(self.kind, self.cache.within(options.selection.namespace))
+                      if options.selection.matches(item)]
             if options.bookmarks:
                 self.told = self.feed.revision
                 first.append(frames.bookmark(self.told, {INITIAL_END: "true"}))
@@ -135,7 +157,7 @@ class Watch:
             done, _ = await asyncio.wait(ends, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             if done:
                 return
-            if self.options.bookmarks and self.feed.revision > self.told:
+            if self.options.bookmarks and self.feed.revision > self.told and not self.audience.behind:
                 # Everything up to the feed's revision has been handed to the audience: it has missed nothing before it.
                 self.told = self.feed.revision
                 self.audience.tell(self.watcher, self.audience.frames.bookmark(self.told))

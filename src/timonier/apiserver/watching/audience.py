@@ -17,6 +17,7 @@ from timonier.apiserver.listing import Selection
 from timonier.apiserver.messages import Messages
 from timonier.apiserver.meters import Labels, Tally
 from timonier.apiserver.negotiate import Accepted
+from timonier.apiserver.views import Following, Views
 from timonier.apiserver.watching.frames import Frames, frames
 from timonier.apiserver.watching.watcher import Watcher, chunk
 from timonier.kit.clock import Time
@@ -25,8 +26,9 @@ from timonier.kit.clock import Time
 class Audience:
     """Everyone who watches one selection of a cache in one form."""
 
-    def __init__(self, cache: Cache, selection: Selection, frames: Frames, sent: Tally) -> None:
-        self.cache, self.selection, self.frames, self.sent = cache, selection, frames, sent
+    def __init__(self, cache: Cache, selection: Selection, frames: Frames, following: Following, sent: Tally) -> None:
+        self.cache, self.selection, self.frames, self.following = cache, selection, frames, following
+        self.sent = sent
         self.members: set[Watcher] = set()
         self._pending: list[bytes] = []
         self._loop = asyncio.get_running_loop()
@@ -37,7 +39,7 @@ class Audience:
         self.flush()
         self.members.add(watcher)
         if self._unsubscribe is None:
-            self._unsubscribe = self.cache.subscribe(self.take, trigger_of(self.selection))
+            self._unsubscribe = self.following.begin(self.cache, trigger_of(self.selection), self)
 
     def leave(self, watcher: Watcher) -> None:
         """Send a watcher no more, after all that has happened."""
@@ -59,8 +61,27 @@ class Audience:
                 self._loop.call_soon(self.flush)
             self._pending.append(frame)
 
-    def frame(self, delta: Delta) -> bytes | None:
+    @property
+    def behind(self) -> bool:
+        """Whether something has happened that nobody was sent yet, since it waits for a conversion."""
+        return self.following.behind
+
+    async def caught_up(self) -> None:
+        """Return when that is no more so."""
+        await self.following.caught_up()
+
+    def end(self, error: ApiError | None = None) -> None:
+        """End all watches, since the kind is another now or is gone, or cannot be shown."""
+        for watcher in list(self.members):
+            if error is not None:
+                self.fail(watcher, error)
+            else:
+                self.flush()
+                watcher.finish()
+
+    def frame(self, change: Delta) -> bytes | None:
         """What a change means to this audience: what begins to match is ADDED, what ceases to is DELETED."""
+        delta = self.following.shown(change)
         before, after = delta.before, delta.after
         selection = self.selection
         was = before is not None and selection.matches(before)
@@ -100,8 +121,8 @@ class Audience:
 class Audiences:
     """All audiences of a server, by what they watch and how. One that nobody is part of is forgotten."""
 
-    def __init__(self, messages: Messages, now: Callable[[], Time], sent: Mapping[Labels, Tally]) -> None:
-        self.messages, self.now, self.sent = messages, now, sent
+    def __init__(self, messages: Messages, now: Callable[[], Time], views: Views, sent: Mapping[Labels, Tally]) -> None:
+        self.messages, self.now, self.views, self.sent = messages, now, views, sent
         self._frames: WeakValueDictionary[Hashable, Frames] = WeakValueDictionary()
         self._audiences: WeakValueDictionary[Hashable, Audience] = WeakValueDictionary()
 
@@ -114,8 +135,8 @@ class Audiences:
             made = self._frames.get(shown)
             if made is None:
                 made = self._frames[shown] = frames(kind, form, include, self.messages, self.now)
-            found = self._audiences[key] = Audience(cache, selection, made,
-                                                          self.sent[kind.group, kind.version, kind.plural])
+            found = self._audiences[key] = Audience(cache, selection, made, Following(self.views, kind),
+                                                    self.sent[kind.group, kind.version, kind.plural])
         return found
 
 
