@@ -94,6 +94,11 @@ class Kind:
         return self.lists or f"{self.kind}List"
 
     @cached_property
+    def list_definition(self) -> str:
+        """The definition of its lists."""
+        return f"{self.definition.rpartition('.')[0]}.{self.list_kind}"
+
+    @cached_property
     def prefix(self) -> str:
         """Where its objects lie in the store: `/deployments.apps/`."""
         group = self.storage.rpartition("/")[0]

@@ -5,7 +5,6 @@ Source: Kubernetes documentation, "Kubernetes API health endpoints".
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import platform
 from collections.abc import Awaitable, Callable
@@ -144,14 +143,12 @@ def discovery(server: ApiServer, request: Request) -> Answer:
 
 async def openapi(server: ApiServer, request: Request) -> Answer | None:
     from timonier.apiserver.aggregation import openapi as theirs
-    from timonier.apiserver.openapi import answer
+    from timonier.apiserver.openapi import serve as document
 
     if request.path.startswith("/openapi/v3/apis/") and server.backends.all() and \
             (passed := await theirs.document(server, request)) is not None:
         return passed
-
-    # The first request for a document makes it, which takes long enough for others to notice.
-    found = await asyncio.to_thread(answer, request)
+    found = await document(server, request)
     if found is not None and request.path.rstrip("/") == "/openapi/v3":
         return theirs.with_backends(server, found, request)
     return plain(404, "404 page not found\n") if found is None else found

@@ -7,13 +7,17 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from timonier.api.kinds import KINDS
-from timonier.apiserver.openapi import answer, documents, find
+from timonier.apiserver.openapi import answer, find
+from timonier.apiserver.openapi.documents import PROTOBUF, Documents
 from timonier.apiserver.request import Request, parse
+
+documents = Documents()
+documents.look(KINDS, 0)
 
 
 def read(path, **headers):
     request = Request("GET", path, {}, headers, parse("GET", path, {}))
-    found = answer(request)
+    found = answer(documents, request)
     return None if found is None else (found, found.body)
 
 
@@ -97,11 +101,11 @@ def test_definitions_are_described_and_know_how_lists_merge():
 
 
 def test_v2_is_json_or_protobuf_as_the_client_likes():
-    plain = find("/openapi/v2", "application/json")
-    binary = find("/openapi/v2", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
+    plain = find(documents, "/openapi/v2", "application/json")
+    binary = find(documents, "/openapi/v2", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf")
     assert plain.media_type == "application/json"
     assert binary.media_type == "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
-    assert find("/openapi/v2", "text/csv").status == 406
+    assert find(documents, "/openapi/v2", "text/csv").status == 406
 
 
 def test_a_client_that_has_the_document_gets_304():
@@ -151,7 +155,7 @@ def gnostic():
 
 def test_protobuf_says_what_json_says(v2):
     read_back = gnostic()()
-    read_back.ParseFromString(documents.v2(documents.PROTOBUF).content())
+    read_back.ParseFromString(documents.v2(PROTOBUF).content())
     assert {entry.name for entry in read_back.definitions.additional_properties} == set(v2["definitions"])
     assert {entry.name for entry in read_back.paths.path} == set(v2["paths"])
     for entry in read_back.definitions.additional_properties:

@@ -31,14 +31,22 @@ def rows_of(definition: Object, shapes: dict[str, Custom]) -> list[Kind]:
     group, versions = spec["group"], spec["versions"]
     storage = next(version["name"] for version in versions if version.get("storage"))
     closing = is_true(definition, "Terminating")
-    return [Kind(
-        group, version["name"], names["kind"], names["plural"], namespaced=spec["scope"] == "Namespaced",
-        short=tuple(names.get("shortNames") or ()), categories=tuple(names.get("categories") or ()),
-        verbs=STANDARD_VERBS, subresources=subresources(version), storage=f"{group}/{storage}",
-        deprecated=deprecation(spec, version), singular_name=names.get("singular", ""),
-        lists=names.get("listKind", ""), served=bool(version.get("served")), closing=closing,
-        custom=shapes[version["name"]])
-        for version in versions]
+
+    def row(version: Object) -> Kind:
+        name = version["name"]
+        return Kind(
+            group, name, names["kind"], names["plural"], namespaced=spec["scope"] == "Namespaced",
+            short=tuple(names.get("shortNames") or ()), categories=tuple(names.get("categories") or ()),
+            verbs=STANDARD_VERBS, subresources=subresources(version), definition=model(group, name, names["kind"]),
+            storage=f"{group}/{storage}", deprecated=deprecation(spec, version), served=bool(version.get("served")),
+            singular_name=names.get("singular", ""), lists=names.get("listKind", ""), closing=closing,
+            custom=shapes[name])
+    return [row(version) for version in versions]
+
+
+def model(group: str, version: str, kind: str) -> str:
+    """The name of a kind's definition in OpenAPI: `com.example.v1.Foo`."""
+    return ".".join([*reversed(group.split(".")), version, kind])
 
 
 def subresources(version: Object) -> tuple[Subresource, ...]:

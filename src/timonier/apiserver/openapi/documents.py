@@ -1,24 +1,26 @@
 """OpenAPI documents: v3, one for each group and version, and v2, one for all.
 
-A document is made of dictionaries once, when first asked for, and kept as compressed bytes.
+A document is made of dictionaries when first asked for, and kept as compressed bytes for as long as the kinds that it
+tells of are the same: what is built in is made once.
 """
 
 from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
-from timonier.api.kinds import KINDS, Kind
+from timonier.api.kinds import Kind
 from timonier.api.schema import Docs, Schema
 from timonier.apiserver.documents import Document
-from timonier.apiserver.openapi import protobuf
+from timonier.apiserver.openapi import custom, protobuf
 from timonier.apiserver.openapi.operations import Operation, Parameter, operations
 from timonier.apiserver.openapi.schemas import NO_DOCS, V2, V3, closure, schema
 
@@ -29,58 +31,103 @@ INFO = {"title": "Kubernetes", "version": "v1.37.0"}
 UNAUTHORIZED = {"description": "Unauthorized"}
 REASONS = {200: "OK", 201: "Created", 202: "Accepted"}
 Json = dict[str, Any]
+Made = TypeVar("Made")
 
 
-def group_versions() -> dict[str, list[Kind]]:
-    """The kinds by the path of their group and version: `api/v1`, `apis/apps/v1`."""
-    found: dict[str, list[Kind]] = {}
-    for kind in KINDS:
-        found.setdefault(kind.path().strip("/").rpartition("/")[0], []).append(kind)
-    return found
+class Documents:
+    """The documents of the kinds that are served. `look` is for the event loop; all else may run beside it."""
+
+    def __init__(self) -> None:
+        self.kinds: tuple[Kind, ...] = ()
+        self._changes = -1
+        self._kept: dict[str, tuple[Sequence[Kind], Any]] = {}
+
+    def look(self, kinds: Iterable[Kind], changes: int) -> None:
+        """See which kinds there are, where the number of changes is another than the last time."""
+        if changes != self._changes:
+            self.kinds, self._changes = tuple(kinds), changes
+
+    def kept(self, name: str, kinds: Sequence[Kind], make: Callable[[], Made]) -> Made:
+        """What was made under a name of the same kinds, or is made now."""
+        found = self._kept.get(name)
+        if found is None or found[0] != kinds:
+            found = self._kept[name] = kinds, make()
+        made: Made = found[1]
+        return made
+
+    def group_versions(self) -> dict[str, list[Kind]]:
+        """The kinds by the path of their group and version: `api/v1`, `apis/apps/v1`."""
+        found: dict[str, list[Kind]] = {}
+        for kind in self.kinds:
+            found.setdefault(kind.path().strip("/").rpartition("/")[0], []).append(kind)
+        return found
+
+    def index(self) -> Document:
+        """Where the v3 documents are. The hash in a URL stands for the content, so clients may keep it for ever."""
+        def make() -> Document:
+            return Document.of_json({"paths": {
+                path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={self.fingerprint(path, kinds)}"}
+                for path, kinds in sorted(self.group_versions().items())}})
+        return self.kept("index", self.kinds, make)
+
+    def fingerprint(self, path: str, kinds: list[Kind]) -> str:
+        """A hash over everything that a document is made of: schemas, kinds, and this package's code."""
+        def make() -> str:
+            digest = hashlib.sha512(built_in_digest() + path.encode())
+            for kind in kinds:
+                digest.update(repr(replace(kind, custom=None)).encode())
+                if kind.custom is not None:
+                    digest.update(orjson.dumps(kind.custom.version))
+            return digest.hexdigest().upper()
+        return self.kept(f"hash of {path}", kinds, make)
+
+    def v3(self, path: str) -> Document | None:
+        """The document of a group and version; None where there is no such."""
+        kinds = self.group_versions().get(path)
+        return None if kinds is None else self.kept(f"v3 {path}", kinds, lambda: v3_of(kinds))
+
+    def v2(self, media_type: str) -> Document:
+        """The one document of everything, as JSON or as protobuf."""
+        kinds = self.kinds
+        return self.kept(f"v2 {media_type}", kinds, lambda: v2_of(kinds, media_type))
 
 
 @cache
-def index() -> Document:
-    """Where the v3 documents are. The hash in a URL stands for the content, so clients may keep it for ever."""
-    paths = {path: {"serverRelativeURL": f"/openapi/v3/{path}?hash={fingerprint(path)}"}
-             for path in sorted(group_versions())}
-    return Document.of_json({"paths": paths})
-
-
-@cache
-def fingerprint(path: str) -> str:
-    """A hash over everything that a document is made of: the schema, the kinds, and this package's code."""
-    digest = hashlib.sha512(path.encode())
+def built_in_digest() -> bytes:
+    """A hash over the schema and the code of this package."""
+    digest = hashlib.sha512()
     for file in ("structure.z", "docs.z"):
         digest.update((files("timonier.api.schema") / file).read_bytes())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    digest.update(repr(group_versions().get(path)).encode())
-    return digest.hexdigest().upper()
+    return digest.digest()
 
 
-@cache
-def v3(path: str) -> Document | None:
-    """The document of a group and version; None where there is no such."""
-    kinds = group_versions().get(path)
-    if kinds is None:
-        return None
+def v3_of(kinds: Sequence[Kind]) -> Document:
     described = descriptions()
     actions = list(operations(kinds))
     schemas = {name: schema(name, described.get(name, NO_DOCS), V3) for name in needed(actions, kinds)}
     return Document.of_json({"openapi": "3.0.0", "info": INFO, "paths": grouped(actions, operation_v3),
-                             "components": {"schemas": schemas}})
+                             "components": {"schemas": schemas | custom_schemas(kinds, V3)}})
 
 
-@cache
-def v2(media_type: str) -> Document:
-    """The one document of everything, as JSON or as protobuf."""
+def v2_of(kinds: Sequence[Kind], media_type: str) -> Document:
     described = descriptions()
-    actions = list(operations(KINDS))
+    actions = list(operations(kinds))
     document: Json = {"swagger": "2.0", "info": INFO, "paths": grouped(actions, operation_v2), "definitions": {
-        name: schema(name, described.get(name, NO_DOCS), V2) for name in needed(actions, KINDS)}}
+        name: schema(name, described.get(name, NO_DOCS), V2) for name in needed(actions, kinds)}
+        | custom_schemas(kinds, V2)}
     content = protobuf.document(document) if media_type == PROTOBUF else orjson.dumps(document)
     return Document.of(content, media_type)
+
+
+def custom_schemas(kinds: Sequence[Kind], root: str) -> Json:
+    """The definitions of the custom kinds among some."""
+    found: Json = {}
+    for kind in kinds:
+        if kind.custom is not None:
+            found |= custom.schemas(kind, root, v2=root == V2)
+    return found
 
 
 def descriptions() -> dict[str, Docs]:
@@ -91,7 +138,8 @@ def descriptions() -> dict[str, Docs]:
 
 def needed(actions: Iterable[Operation], kinds: Sequence[Kind]) -> list[str]:
     names = {name for action in actions for name in (action.body, action.result) if name}
-    return closure({*names, *(kind.definition for kind in kinds), "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent"})
+    meta = (custom.OBJECT_META, custom.LIST_META, "io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent")
+    return closure({*names, *(kind.definition for kind in kinds), *meta})
 
 
 def grouped(actions: Iterable[Operation], render: Any) -> Json:

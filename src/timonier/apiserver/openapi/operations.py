@@ -156,9 +156,14 @@ def operation(kind: Kind, verb: str, path: str, sub: Subresource | None = None, 
         parameters=(*path_parameters(kind, path), PRETTY, *(OPTIONS.get(sub.name, ()) if sub else ()),
                     *(() if connect else row.parameters)),
         codes=(200,) if connect else CODES.get(verb, (200,)), body="" if connect else body_of(kind, verb, sub),
-        consumes=PATCHES if verb == "patch" and not connect else ("*/*",),
+        consumes=patches(kind) if verb == "patch" and not connect else ("*/*",),
         produces=STREAMED if verb == "list" else ("*/*",) if connect else PRODUCED,
         result="" if connect or (sub and sub.name == "log") else result_of(kind, verb, sub))
+
+
+def patches(kind: Kind) -> tuple[str, ...]:
+    """The forms of patches that a kind takes; nobody knows how to merge custom ones strategically."""
+    return PATCHES if kind.custom is None else tuple(name for name in PATCHES if "strategic" not in name)
 
 
 def path_parameters(kind: Kind, path: str) -> tuple[Parameter, ...]:
@@ -185,7 +190,7 @@ def body_of(kind: Kind, verb: str, sub: Subresource | None) -> str:
 def result_of(kind: Kind, verb: str, sub: Subresource | None) -> str:
     if verb in ("delete", "deletecollection"):
         return STATUS
-    return f"{kind.definition}List" if verb == "list" else definition_of(kind, sub)
+    return kind.list_definition if verb == "list" else definition_of(kind, sub)
 
 
 def group_title(kind: Kind) -> str:

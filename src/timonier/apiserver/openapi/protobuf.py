@@ -94,7 +94,8 @@ def schema(value: Json) -> bytes:
     parts.append(texts(19, value.get("required")))
     parts += [message(20, anything(choice)) for choice in value.get("enum") or ()]
     if "additionalProperties" in value:
-        parts.append(message(21, message(1, schema(value["additionalProperties"]))))
+        inner = value["additionalProperties"]
+        parts.append(message(21, message(1, schema(inner)) if isinstance(inner, dict) else flag(2, inner)))
     if "type" in value:
         parts.append(message(22, text(1, value["type"])))
     if "items" in value:
