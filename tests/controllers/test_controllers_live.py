@@ -7,16 +7,21 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from support.definitions import PATH as DEFINITIONS
+from support.definitions import definition, foo
 from support.ports import free_port
 from support.simulated_cluster import deployment
 
 from timonier.api import errors, times
+from timonier.api.kinds import Kind
 from timonier.api.types import apps_v1, core_v1, discovery_v1, meta_v1
 from timonier.apiserver import server
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.client.client import STRATEGIC_PATCH, Client
 from timonier.client.informer import SharedInformers
+from timonier.client.wire import Partial
 from timonier.cluster.certificates import Authority, Identity, signing_key
 from timonier.controllers import run as controllers
 from timonier.controllers.settings import ControllerSettings
@@ -34,9 +39,10 @@ class Live:
         self.client, self.informers = client, SharedInformers(client)
         self.pods = self.informers.informer(core_v1.Pod, "default")
 
-    async def until(self, cls: type, holds: Callable[[list[Any]], bool], namespace: str = "default") -> list[Any]:
+    async def until(self, cls: type, holds: Callable[[list[Any]], bool], namespace: str = "default",
+                    kind: Kind | None = None) -> list[Any]:
         """Wait until what a mirror shows fulfils a condition."""
-        mirror, changed = self.informers.informer(cls, namespace), asyncio.Event()
+        mirror, changed = self.informers.informer(cls, namespace, kind=kind), asyncio.Event()
         mirror.on_change(lambda old, new: changed.set())
         async with asyncio.timeout(PATIENCE):
             await mirror.synced.wait()
@@ -190,3 +196,35 @@ async def test_a_quota_follows_what_is_used_of_any_kind(live: Live):
     await live.until(core_v1.ResourceQuota, says(configmaps="1"))
     await live.client.delete(apps_v1.Deployment, "web", "default")
     await live.until(core_v1.ResourceQuota, says(pods="0"))
+
+
+async def test_custom_objects_go_with_their_owners_and_with_their_namespace(live: Live):
+    await live.client.raw("POST", DEFINITIONS, body=msgspec.json.encode(definition()))
+    await live.client.create(core_v1.Namespace(metadata=meta_v1.ObjectMeta(name="web")))
+    foos = Kind("example.com", "v1", "Foo", "foos")
+
+    async def make(name: str, **meta: Any) -> str:
+        body = msgspec.json.encode(foo(name, metadata={"name": name, **meta}))
+        while True:
+            try:
+                made = await live.client.raw("POST", foos.path("web"), body=body)
+            except errors.NotFound:
+                await asyncio.sleep(0.05)  # the definition is not established yet
+            else:
+                return str(msgspec.json.decode(made)["metadata"]["uid"])
+
+    def told(text: str) -> Callable[[list[Any]], bool]:
+        return lambda found: any(text in each.message for made in found for each in made.status.conditions or ())
+
+    owner = await make("owner")
+    by = {"apiVersion": "example.com/v1", "kind": "Foo", "name": "owner", "uid": owner}
+    await make("owned", ownerReferences=[by])
+    await make("other", finalizers=["example.com/held"])
+    await live.client.delete(Partial, "owner", "web", kind=foos)
+    await live.until(Partial, lambda found: [each.metadata.name for each in found] == ["other"], "web", foos)
+    await live.client.delete(core_v1.Namespace, "web")
+    await live.until(core_v1.Namespace, told("Some resources are remaining: foos.example.com has 1 resource instances"),
+                     "")
+    await live.until(core_v1.Namespace, told("finalizers remaining: example.com/held in 1 resource instances"), "")
+    await live.client.patch(Partial, "other", "web", {"metadata": {"finalizers": None}}, kind=foos)
+    await live.until(core_v1.Namespace, lambda found: "web" not in {each.metadata.name for each in found}, "")

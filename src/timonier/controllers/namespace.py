@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from timonier.api import times
-from timonier.api.errors import ApiError
+from timonier.api.errors import ApiError, NotFound
 from timonier.api.kinds import Kind
 from timonier.api.types import core_v1
 from timonier.client.client import BACKGROUND, Client
@@ -26,6 +26,8 @@ FINALIZER = "kubernetes"
 AT_ONCE, SOON = 0.1, 1.0
 """Seconds after which a namespace that is not empty yet is looked at again: where nothing holds its content up, and
 where pods or finalizers do."""
+NEW_KIND = 1.0
+"""Seconds for which a namespace may be emptied without asking for kinds that were defined since."""
 CONTENT = frozenset({"list", "delete"})
 
 Contents = Mapping[Kind, Sequence[Partial]]
@@ -118,10 +120,12 @@ def contents_by(client: Client, discovered: Discovered) -> Callable[[str], Await
     async def contents(namespace: str) -> Found:
         found: dict[Kind, Sequence[Partial]] = {}
         failures = []
-        for kind in await discovered.kinds():
+        for kind in await discovered.kinds(NEW_KIND):
             if kind.namespaced and set(kind.verbs) >= CONTENT:
                 try:
                     found[kind] = (await client.list(Partial, namespace, kind=kind)).items
+                except NotFound:
+                    continue  # the kind itself is gone since
                 except (ApiError, HttpError) as error:
                     failures.append(f"{kind.resource}: {error}")
         return found, "; ".join(failures)

@@ -32,12 +32,16 @@ from timonier.reconcile.snapshot import Snapshot, Watch
 log = logging.getLogger(__name__)
 
 REDISCOVER: Seconds = 30.0
+SETTLED: Seconds = 0.5
+"""How long after a definition has changed it is asked what is served: its names have been accepted by then."""
 FILLING: Seconds = 1.0
 """How long one mirror that does not fill keeps the next from beginning."""
 UNKNOWN_KIND: Seconds = 30.0
 NEEDED = frozenset({"delete", "list", "watch"})
 IGNORED = frozenset({("", "Event"), ("events.k8s.io", "Event")})
 """They own nothing, are owned by nothing, and are many."""
+DEFINING = frozenset({("apiextensions.k8s.io", "CustomResourceDefinition"), ("apiregistration.k8s.io", "APIService")})
+"""When they change, other kinds are served."""
 
 
 class GarbageController:
@@ -51,6 +55,7 @@ class GarbageController:
         self._informers, self._discovered, self._clock = informers, discovered, clock
         self._mirrors: dict[Kind, tuple[Informer[Any], bool]] = {}
         self._begun = False  # whether every kind that is served has a mirror
+        self._defined = asyncio.Event()
 
     @property
     def watches(self) -> Sequence[Watch[Any]]:
@@ -60,12 +65,25 @@ class GarbageController:
         """Mirror the kinds that are served, as they come and go."""
         while True:
             try:
-                kinds = await self._discovered.kinds()
+                kinds = await self._discovered.kinds(SETTLED)
                 await self.mirror([kind for kind in kinds if set(kind.verbs) >= NEEDED
                                    and (kind.group, kind.kind) not in IGNORED])
             except (ApiError, HttpError) as error:
                 log.warning("discovery failed", extra={"error": str(error)})
-            await self._clock.sleep(REDISCOVER if self._mirrors else 1.0)
+            await self._until_defined(REDISCOVER if self._mirrors else 1.0)
+
+    async def _until_defined(self, longest: Seconds) -> None:
+        """Sleep, or until a definition has changed and shown its effect."""
+        sleeping = asyncio.ensure_future(self._clock.sleep(longest))
+        defined = asyncio.ensure_future(self._defined.wait())
+        try:
+            await asyncio.wait((sleeping, defined), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            defined.cancel()
+        if self._defined.is_set():
+            await self._clock.sleep(SETTLED)
+            self._defined.clear()
 
     async def mirror(self, kinds: Iterable[Kind]) -> None:
         """Have a mirror of each of these kinds and of no others.
@@ -88,7 +106,9 @@ class GarbageController:
             if own:
                 self._informers.drop(informer)
             for obj in informer.list():
-                self._changed(kind, obj.metadata, None)
+                item = self.graph.items.get(obj.metadata.uid)
+                if item is not None and item.kind == kind:  # and has not been seen in another version since
+                    self._changed(kind, obj.metadata, None)
 
     def _handler(self, kind: Kind, *, slim: bool) -> Callable[[Object | None, Object | None], None]:
         def changed(old: Object | None, new: Object | None) -> None:
@@ -99,6 +119,8 @@ class GarbageController:
         return changed
 
     def _changed(self, kind: Kind, old: meta_v1.ObjectMeta | None, new: meta_v1.ObjectMeta | None) -> None:
+        if (kind.group, kind.kind) in DEFINING:
+            self._defined.set()
         for uid in self.graph.change(kind, old, new):
             self.enqueue(uid)
 

@@ -16,17 +16,20 @@ FRESH: Seconds = 10.0
 
 
 class Discovered:
-    """Kinds by discovery, asked for again once the last answer is `FRESH` no more."""
+    """Kinds by discovery, asked for again once the last answer is fresh no more."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._kinds: list[Kind] = []
         self._asked: Time | None = None
 
-    async def kinds(self) -> list[Kind]:
-        """Every resource once, in the version that its group prefers. Raises ApiError, HttpError."""
+    async def kinds(self, fresh: Seconds = FRESH) -> list[Kind]:
+        """Every resource once, in the version that its group prefers, as of so many seconds ago at most.
+
+        Raises ApiError, HttpError.
+        """
         now = self._client.clock.monotonic()
-        if self._asked is None or now - self._asked > FRESH:
+        if self._asked is None or now - self._asked > fresh:
             found = []
             for path in ("/api", "/apis"):
                 found += [*rows(msgspec.json.decode(await self._client.raw("GET", path, accept=DISCOVERY)))]
