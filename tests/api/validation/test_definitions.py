@@ -166,3 +166,73 @@ def test_what_was_not_structural_may_stay_so():
 @pytest.mark.parametrize("text", ["unapproved, testing", "https://github.com/kubernetes/kubernetes/pull/78458"])
 def test_community_groups_take_what_was_approved_or_says_that_it_was_not(text):
     assert said(definition(group="x.k8s.io", annotations={"api-approved.kubernetes.io": text})) == []
+
+
+def ruled(schema: Any, *rules: Any) -> Any:
+    return schema | {"x-kubernetes-validations": [{"rule": each} if isinstance(each, str) else each for each in rules]}
+
+
+def of_rules(schema: Any, old: Any = None) -> list[str]:
+    def made(inner: Any) -> Any:
+        return definition(version(schema={"type": "object", "properties": {"a": inner}}))
+    prefix = "spec.validation.openAPIV3Schema.properties[a]."
+    return [text.removeprefix(prefix) for text in said(made(schema), old and made(old))]
+
+
+RULE = "x-kubernetes-validations[0].rule: "
+INTEGER = {"type": "integer"}
+
+
+@pytest.mark.parametrize(("schema", "message"), [
+    pytest.param(ruled(INTEGER, "self +"), f'{RULE}Invalid value: {{"Rule":"self '
+                                           f'+","Message":"","MessageExpression":"",'
+                 '"Reason":null,"FieldPath":"","OptionalOldSelf":null}: compilation failed: ERROR: <input>:1:7: Syntax '
+                 "error: mismatched input '<EOF>'", id="syntax"),
+    pytest.param(ruled(INTEGER, "self + 1"), "cel expression must evaluate to a bool", id="no-bool"),
+    pytest.param(ruled(INTEGER, "self.size() == 1"), "found no matching overload for 'size'", id="type"),
+    pytest.param(ruled(INTEGER, {"rule": "self < 3", "messageExpression": "self"}),
+                 "messageExpression must evaluate to a string", id="message"),
+    pytest.param({"type": "array", "items": ruled(INTEGER, "self > oldSelf")},
+                 'items.x-kubernetes-validations[0].rule: Invalid value: "self > oldSelf": oldSelf cannot be used on '
+                 'the '
+                 "uncorrelatable portion of the schema within spec.validation.openAPIV3Schema.properties[a]",
+                 id="uncorrelated"),
+    pytest.param(ruled(INTEGER, {"rule": "self < 3", "optionalOldSelf": True}),
+                 "x-kubernetes-validations[0].optionalOldSelf: Invalid value: true: may not be set if oldSelf is not "
+                 "used "
+                 "in rule", id="needless-option"),
+    pytest.param(ruled({"type": "array", "items": STRING}, "self.all(x, self.all(y, x == y))"),
+                 f"{RULE}Forbidden: estimated rule cost exceeds budget by factor of more than 100x (try simplifying "
+                 f"the "
+                 "rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)",
+                 id="too-dear"),
+    pytest.param(ruled(INTEGER | {"default": 5}, "self < 3"), "default: Invalid value: 5: failed rule: self < 3",
+                 id="default"),
+])
+def test_what_rules_may_not_be(schema, message):
+    assert any(message in text for text in of_rules(schema)), of_rules(schema)
+
+
+def test_rules_with_bounds_are_cheap_enough():
+    assert of_rules(ruled({"type": "array", "maxItems": 10, "items": STRING | {"maxLength": 10}},
+                          "self.all(x, self.all(y, x == y))")) == []
+
+
+def test_all_rules_together_may_not_be_too_dear():
+    dear = {"type": "array", "maxItems": 400, "items": STRING | {"maxLength": 20}}
+    many = {"type": "object", "properties": {f"f{index}": ruled(dear, "self.all(x, self.all(y, x == y))")
+                                             for index in range(80)}}
+    found = of_rules(many)
+    assert sum(text.endswith("contributed to estimated rule cost total exceeding cost limit for entire OpenAPIv3 "
+                             "schema")
+               for text in found) == 4
+    assert "rule cost total for entire OpenAPIv3 schema exceeds budget by factor of" in found[-1]
+
+
+def test_rules_that_were_let_in_once_stay():
+    dear = ruled({"type": "array", "items": STRING}, "self.all(x, self.all(y, x == y))")
+    assert of_rules(dear) != []
+    old = definition(version(schema={"type": "object", "properties": {"a": dear}}))
+    new = copy.deepcopy(old)
+    new["spec"]["versions"][0]["deprecated"] = True
+    assert [text for text in said(new, old) if "estimated rule cost exceeds" in text] == []

@@ -6,8 +6,9 @@ in which order, follows the API server's strategy for custom resources.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from timonier.api import names
 from timonier.api.check import META as META_PACKAGE
@@ -15,10 +16,13 @@ from timonier.api.check import Checked, unreadable
 from timonier.api.errors import Cause
 from timonier.api.kinds import Kind
 from timonier.api.structural import default, embedded, listtypes, prune, values
-from timonier.api.structural.nodes import EMBEDDED, Schema, properties
+from timonier.api.structural.nodes import EMBEDDED, RULES, Schema, every, properties
 from timonier.api.structural.paths import read
 from timonier.api.validation.causes import Causes
 from timonier.api.validation.metadata import metadata, metadata_update
+
+if TYPE_CHECKING:
+    from timonier.api.structural.rules import Node
 
 Object = dict[str, Any]
 
@@ -32,12 +36,15 @@ class Custom:
     What a schema compiles to is made when first used: a server may know hundreds of kinds and be asked for three.
     """
 
-    def __init__(self, kind: str, version: Object, *, namespaced: bool = True, preserves: bool = False) -> None:
+    def __init__(self, kind: str, version: Object, *, namespaced: bool = True, preserves: bool = False,
+                 scales: Mapping[str, str] | None = None) -> None:
         self.kind, self.version, self.namespaced = kind, version, namespaced
         self.own: Schema = (version.get("schema") or {}).get("openAPIV3Schema") or NO_SCHEMA
         """The schema as its author wrote it."""
         self.preserves = preserves
         """Whether nothing is pruned, as `spec.preserveUnknownFields` of old definitions has it."""
+        self.scales = scales or {}
+        """Where objects say how many replicas they want, by apiVersion; empty for versions that are not scaled."""
 
     @cached_property
     def schema(self) -> Schema:
@@ -66,6 +73,14 @@ class Custom:
     @cached_property
     def _lists(self) -> listtypes.Check | None:
         return listtypes.compiled(self.own)
+
+    @cached_property
+    def _rules(self) -> Node | None:
+        if not any(node.get(RULES) for node in every(self.own)):
+            return None
+        from timonier.api.structural import rules  # not without rules: it reads expressions
+
+        return rules.compiled(self.own)
 
     @cached_property
     def _embedded(self) -> embedded.Walk | None:
@@ -121,6 +136,8 @@ class Custom:
         if self._embedded and subresource != "status":
             self._embedded(obj, "", lambda resource, path: embedded.judge(resource, path, causes))
         self._sets_and_maps(obj, old, causes)
+        if self._rules is not None:
+            causes += [self._rules.unchecked] if self._rules.blocked(causes) else self._rules.judge(obj, before)
         return causes
 
     def _metadata(self, obj: Object, old: Object | None, causes: Causes) -> None:

@@ -47,6 +47,8 @@ class Place:
     uncorrelated: str = ""
     """The path of the outermost node whose values have no counterparts in an older object."""
     in_junctor: bool = False
+    cardinality: int | None = 1
+    """How often its value can occur in one object; None where there is no bound."""
 
     def below(self, step: str, **changes: Any) -> Place:
         return replace(self, path=at(self.path, step), root=False, **changes)
@@ -82,13 +84,14 @@ def walk(schema: Schema, place: Place, check_rules: RuleCheck | None) -> tuple[C
 
 
 def children(schema: Schema, place: Place) -> Iterator[tuple[Schema, Place]]:
+    times = multiplied(place.cardinality, schema)
     if (inner := additional(schema)) is not None:
         why = "inside additionalProperties applying to object metadata" if place.in_metadata else place.no_defaults
-        yield inner, place.below("additionalProperties", no_defaults=why)
+        yield inner, place.below("additionalProperties", no_defaults=why, cardinality=times)
     for name, child in properties(schema).items():
         meta = (place.root or bool(schema.get(EMBEDDED))) and name in META
         yield child, place.below(
-            f"properties[{name}]", in_metadata=place.in_metadata or meta,
+            f"properties[{name}]", cardinality=times, in_metadata=place.in_metadata or meta,
             no_defaults=f"in top-level {name}" if meta and place.root else place.no_defaults)
     if isinstance(schema.get("not"), dict):
         yield schema["not"], place.below("not", in_junctor=True)
@@ -99,13 +102,27 @@ def children(schema: Schema, place: Place) -> Iterator[tuple[Schema, Place]]:
         yield child, place.below(f"definitions[{name}]", in_junctor=True)
     uncorrelated = place.uncorrelated or ("" if schema.get(LIST_TYPE) == "map" else place.path)
     if (element := items(schema)) is not None:
-        yield element, place.below("items", uncorrelated=uncorrelated)
+        yield element, place.below("items", uncorrelated=uncorrelated, cardinality=times)
     elif isinstance(schema.get("items"), list):
         for index, child in enumerate(schema["items"]):
             yield child, place.below(f"items[{index}]", uncorrelated=uncorrelated)
     for name, dependency in (schema.get("dependencies") or {}).items():
         if isinstance(dependency, dict):
             yield dependency, place.below(f"dependencies[{name}]", in_junctor=True)
+
+
+def multiplied(times: int | None, schema: Schema) -> int | None:
+    """How often what is within a value can occur, where the value itself can so often."""
+    if times is None:
+        return None
+    match schema.get("type"):
+        case "object" if "additionalProperties" in schema:
+            most = schema.get("maxProperties")
+        case "array":
+            most = schema.get("maxItems")
+        case _:
+            most = 1
+    return None if most is None else times * max(most, 0)
 
 
 def sayings(schema: Schema, place: Place, causes: Causes) -> None:

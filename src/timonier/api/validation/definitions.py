@@ -8,14 +8,17 @@ leave it alone. Schemas themselves are judged in `api.structural`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from timonier.api import names
 from timonier.api.structural import fieldpaths, soundness, structure
-from timonier.api.structural.nodes import every
+from timonier.api.structural.nodes import RULES, every
 from timonier.api.validation.causes import Causes, Obj
 from timonier.api.validation.webhooks import client_config
+
+if TYPE_CHECKING:
+    from timonier.api.structural.rulecheck import RuleChecks
 
 APPROVED = "api-approved.kubernetes.io"
 PROTECTED = ("k8s.io", "kubernetes.io")
@@ -168,21 +171,48 @@ def schema(root: Obj, path: str, old: Obj | None, causes: Causes, *, has_status:
         causes.forbidden(f"{path}.nullable", "nullable cannot be true at the root")
     unasked = structure.unsupported(root)
     before = Causes()
+    checks = None
     if not unasked and not was_unstructural(old):
         before += structure.violations(root, path)
-        before = before or soundness.bad_defaults(root, path)
-    said = soundness.defects(root, path)
+        with_rules = not before and any(node.get(RULES) for node in every(root))
+        before = before or soundness.bad_defaults(root, path, default_rules if with_rules else None)
+        if with_rules and not before:
+            checks = rule_checks(root, old)
+    said = soundness.defects(root, path, checks)
     causes += before
     causes += said
     if unasked and not said:
         causes.invalid(path, "", unasked)
+    if checks is not None:
+        causes += checks.altogether(path)
+
+
+def rule_checks(root: Obj, old: Obj | None) -> RuleChecks:
+    """What judges the rules of a schema, which may be that of an older definition."""
+    from timonier.api.structural.rulecheck import RuleChecks, expressions  # not without rules: it reads expressions
+
+    roots = schemas_of(old)
+    return RuleChecks(expressions(roots), unchanged=root in roots)
+
+
+def default_rules(node: Obj, value: Any, path: str) -> Causes:
+    """What the rules of a schema say against its default: as what was there before, and as what is new."""
+    from timonier.api.structural import rules
+
+    compiled = rules.compiled(node, root=False)
+    if compiled is None:
+        return Causes()
+    return Causes(compiled.judge(value, value, path, ratchet=False) or compiled.judge(value, path=path))
 
 
 def was_unstructural(old: Obj | None) -> bool:
     """Whether a definition was stored with schemas that are not structural; such may stay so."""
-    roots = [version["schema"]["openAPIV3Schema"] for version in (old or {}).get("versions") or ()
-             if has_schema(version)]
-    return any(structure.unsupported(root) or structure.violations(root) for root in roots)
+    return any(structure.unsupported(root) or structure.violations(root) for root in schemas_of(old))
+
+
+def schemas_of(found: Obj | None) -> list[Obj]:
+    return [version["schema"]["openAPIV3Schema"] for version in (found or {}).get("versions") or ()
+            if has_schema(version)]
 
 
 def status_root(root: Obj, path: str, causes: Causes) -> None:
