@@ -49,9 +49,13 @@ def parse(request: Request, kind: Kind | str) -> tuple[Any, bytes]:
         case "application/yaml" | "application/x-yaml" | "text/yaml":
             value = parse_yaml(request.body, wanted)
             return value, b""
-        case media if media == PROTOBUF:
+        case media if media == PROTOBUF and not custom(kind):
             return parse_protobuf(request.body, wanted), b""
-    raise unsupported((JSON, YAML, PROTOBUF))
+    raise unsupported((JSON, YAML) if custom(kind) else (JSON, YAML, PROTOBUF))
+
+
+def custom(kind: Kind | str) -> bool:
+    return isinstance(kind, Kind) and kind.custom is not None
 
 
 def parse_protobuf(body: bytes, wanted: str) -> Any:
@@ -151,13 +155,20 @@ def identify(value: Any, kind: Kind, body: bytes) -> Object:
             f"error: json: cannot unmarshal {check.go_value(found)} into Go struct field .{field} of type string "
             f"({summary(body)})")
     if (version, name) != (kind.apiVersion, kind.kind):
-        refuse_kind(version, name, kind)
+        refuse_kind(value, version, name, kind)
     value["apiVersion"], value["kind"] = kind.apiVersion, kind.kind
     return value
 
 
-def refuse_kind(version: str, name: str, kind: Kind) -> None:
-    """Raise the BadRequest for an object that belongs elsewhere."""
+def refuse_kind(value: Object, version: str, name: str, kind: Kind) -> None:
+    """Raise the BadRequest for an object that belongs elsewhere; an Invalid where only a custom kind's name differs."""
+    if kind.custom is not None:
+        if version == kind.apiVersion:
+            meta = value.get("metadata")
+            raise invalid(kind.group, name, str(meta.get("name") or "") if isinstance(meta, dict) else "", [
+                Cause("FieldValueInvalid", "kind", f'Invalid value: "{name}": must be {kind.kind}')])
+        raise BadRequest(f"the API version in the data ({version}) does not match the expected API version "
+                         f"({kind.apiVersion})")
     found, short = kinds.find(version, name), version.rpartition("/")[2]
     start = f'{name} in version "{short}" cannot be handled as a {kind.kind}: '
     if found is None:

@@ -205,6 +205,8 @@ class Registry:
         strategy.prepare_create(stored, obj, caller.user)
         async with strategy.creating(stored, obj, dry_run=caller.dry_run):
             refuse_invalid(stored, obj, None)
+            for text in strategy.warnings(stored, obj, None):
+                caller.warn(text)
             await self.admission.validate(attributes, obj, None)
             obj = finished(stored, obj)
             key = kind.key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
@@ -285,6 +287,8 @@ class Registry:
             strategy.prepare_update(stored, obj, old)
         async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
             refuse_invalid(stored, obj, old, subresource)
+            for text in strategy.warnings(stored, obj, old) if not subresource else ():
+                caller.warn(text)
             await self.admission.validate(attributes, obj, old)
             if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from timonier.api.errors import MethodNotAllowed, NotFound
+from timonier.api.errors import MethodNotAllowed, NotFound, not_found
 from timonier.api.kinds import Kind
 from timonier.apiserver import negotiate
 from timonier.apiserver.compression import compressed
@@ -87,12 +87,16 @@ def placed(kind: Kind, request: Request) -> bool:
     info = request.info
     if not kind.namespaced:
         return not info.namespace or kind.id == "v1/Namespace"
+    if kind.custom is not None and not info.namespace:
+        return info.verb in ("list", "watch") and not info.name
     return bool(info.namespace) or not info.name
 
 
 async def subresource(server: ApiServer, request: Request, kind: Kind) -> Answer | None:
     info = request.info
     row = kind.subresource(info.subresource)
+    if row is None and kind.custom is not None:
+        raise not_found(kind.group, kind.plural, info.name)
     if row is None or (info.rest and info.subresource != "proxy"):
         raise NoRoute(NO_ROUTE)
     if info.verb not in row.verbs:

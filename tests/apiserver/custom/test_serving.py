@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from support.definitions import FOOS, PATH, condition, define, definition, foo, version
 
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
@@ -197,7 +196,145 @@ async def test_tables_have_the_columns_of_the_definition(cluster):
     assert [row["cells"] for row in table["rows"]] == [["x", 3, "True", "0s"], ["y", None, None, "0s"]]
 
 
-@pytest.mark.parametrize("given", [pytest.param({"accept": "application/vnd.kubernetes.protobuf"}, id="accept")])
-async def test_there_is_no_protobuf_of_custom_kinds(cluster, given):
+PROTOBUF = "application/vnd.kubernetes.protobuf"
+
+
+async def test_there_is_no_protobuf_of_custom_kinds(cluster):
     await define(cluster)
-    assert (await cluster.get(FOOS, **given)).code == 406
+    assert (await cluster.get(FOOS, accept=PROTOBUF)).code == 406
+    assert (await cluster.get(FOOS, accept=f"{PROTOBUF},application/json")).json["kind"] == "FooList"
+    sent = await cluster.call("POST", FOOS, b"k8s\0abc", content_type=PROTOBUF)
+    assert (sent.code, sent.message) == (
+        415, "the body of the request was in an unknown format - accepted media types include: application/json, "
+        "application/yaml")
+
+
+async def test_objects_must_be_of_the_kind_and_version_of_the_path(cluster):
+    await define(cluster)
+    other = await cluster.post(FOOS, foo(apiVersion="example.com/v2"))
+    assert (other.code, other.message) == (400, "the API version in the data (example.com/v2) does not match the "
+                                                "expected API version (example.com/v1)")
+    kind = await cluster.post(FOOS, foo() | {"kind": "Bar"})
+    assert (kind.code, kind.message) == (422, 'Bar.example.com "x" is invalid: kind: Invalid value: "Bar": must be Foo')
+
+
+async def test_paths_that_lead_nowhere(cluster):
+    await define(cluster)
+    await cluster.post(FOOS, foo())
+    sub = await cluster.get(f"{FOOS}/x/frob")
+    assert (sub.code, sub.message) == (404, 'foos.example.com "x" not found')
+    assert (await cluster.delete("/apis/example.com/v1/foos")).content == b"404 page not found\n"
+    assert (await cluster.get("/apis/example.com/v1/foos")).code == 200
+
+
+SCALE = {"specReplicasPath": ".spec.size.wanted", "statusReplicasPath": ".status.size",
+         "labelSelectorPath": ".status.selector"}
+
+
+async def test_the_scale_of_an_object_is_where_its_definition_says(cluster):
+    await define(cluster, definition(version(subresources={"scale": SCALE, "status": {}})))
+    await cluster.post(FOOS, foo(spec={"size": {"wanted": 2}}))
+    await cluster.patch(f"{FOOS}/x/status", {"status": {"size": 1, "selector": "app=foo"}})
+    found = (await cluster.get(f"{FOOS}/x/scale")).json
+    assert (found["kind"], found["spec"], found["status"]) == (
+        "Scale", {"replicas": 2}, {"replicas": 1, "selector": "app=foo"})
+    scaled = await cluster.patch(f"{FOOS}/x/scale", {"spec": {"replicas": 5}})
+    assert scaled.json["spec"] == {"replicas": 5}
+    read = (await cluster.get(f"{FOOS}/x")).json
+    assert read["spec"] == {"size": {"wanted": 5}}
+    assert read["metadata"]["generation"] == 2
+    await cluster.post(FOOS, foo("y", {}))
+    refused = await cluster.get(f"{FOOS}/y/scale")
+    assert (refused.code, refused.message) == (500, 'Internal error occurred: the spec replicas field '
+                                                    '".spec.size.wanted" does not exist')
+    negative = await cluster.post(FOOS, foo("z", {"size": {"wanted": -1}}))
+    assert negative.message == ('Foo.example.com "z" is invalid: .spec.size.wanted: Invalid value: -1: should be a '
+                                "non-negative integer")
+
+
+async def test_objects_are_applied_field_by_field(cluster):
+    schema = fields(ports={"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+                           "items": fields(name=STRING, number=INTEGER) | {"required": ["name"]}})
+    await define(cluster, definition(version(schema=schema)))
+
+    async def apply(manager, spec):
+        return await cluster.call("PATCH", f"{FOOS}/x?fieldManager={manager}", foo(spec=spec),
+                                  content_type="application/apply-patch+yaml")
+    assert (await apply("one", {"ports": [{"name": "a", "number": 1}]})).code == 201
+    assert (await apply("two", {"ports": [{"name": "b", "number": 2}]})).json["spec"]["ports"] == [
+        {"name": "a", "number": 1}, {"name": "b", "number": 2}]
+    conflict = await apply("two", {"ports": [{"name": "a", "number": 3}]})
+    assert conflict.code == 409
+    assert (await apply("one", {"ports": []})).json["spec"]["ports"] == [{"name": "b", "number": 2}]
+
+
+async def test_writers_are_warned(cluster):
+    made = await cluster.post(PATH, definition(version(schema=fields(a=STRING | {"format": "colour"}))))
+    assert made.headers["warning"] == '299 - "unrecognized format \\"colour\\""'
+    read = made.json
+    read["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["description"] = "another"
+    await cluster.settle()
+    read["metadata"].pop("resourceVersion")
+    changed = await cluster.patch(f"{PATH}/foos.example.com", {"spec": read["spec"]})
+    assert changed.code == 200
+    assert "warning" not in changed.headers
+    await cluster.settle()
+    warned = await cluster.post(FOOS, foo() | {"metadata": {"name": "x", "finalizers": ["wait", "example.com/wait"]}})
+    assert warned.headers["warning"] == (
+        '299 - "metadata.finalizers: \\"wait\\": prefer a domain-qualified finalizer name to avoid accidental '
+        'conflicts '
+        'with other finalizer writers"')
+
+
+async def test_definitions_without_schemas_are_refused(cluster):
+    bare = definition({"name": "v1", "served": True, "storage": True})
+    reply = await cluster.post(PATH, bare)
+    assert (reply.code, reply.message) == (
+        422, 'CustomResourceDefinition.apiextensions.k8s.io "foos.example.com" is invalid: '
+             "spec.versions[0].schema.openAPIV3Schema: Required value")
+
+
+async def test_rules_judge_objects_and_their_transitions(cluster):
+    spec = fields(size=INTEGER) | {"x-kubernetes-validations": [
+        {"rule": "self.size < 10", "message": "not so large"}, {"rule": "self.size >= oldSelf.size"}]}
+    await define(cluster, definition(version(schema=spec)))
+    wrong = await cluster.post(FOOS, foo(spec={"size": 12}))
+    assert (wrong.code, wrong.message) == (422, 'Foo.example.com "x" is invalid: spec: Invalid value: not so large')
+    await cluster.post(FOOS, foo(spec={"size": 5}))
+    smaller = await cluster.patch(f"{FOOS}/x", {"spec": {"size": 4}})
+    assert smaller.message == ('Foo.example.com "x" is invalid: spec: Invalid value: failed rule: self.size >= '
+                               "oldSelf.size")
+    assert (await cluster.patch(f"{FOOS}/x", {"spec": {"size": 6}})).code == 200
+
+
+async def test_what_became_invalid_can_still_be_changed_elsewhere(cluster):
+    await define(cluster, definition(version(schema=fields(size=INTEGER, colour=STRING))))
+    await cluster.post(FOOS, foo(spec={"size": 1, "colour": "red"}))
+    stricter = version(schema=fields(size=INTEGER | {"minimum": 5}, colour=STRING))
+    await cluster.patch(f"{PATH}/foos.example.com", {"spec": {"versions": [stricter]}})
+    await cluster.settle()
+    assert (await cluster.patch(f"{FOOS}/x", {"spec": {"colour": "blue"}})).code == 200
+    assert (await cluster.patch(f"{FOOS}/x", {"spec": {"size": 2}})).code == 422
+
+
+async def test_collections_are_deleted(cluster):
+    await define(cluster)
+    for name in ("x", "y"):
+        await cluster.post(FOOS, foo(name) | {"metadata": {"name": name, "labels": {"a": name}}})
+    assert (await cluster.delete(f"{FOOS}?labelSelector=a=x")).code == 200
+    await cluster.settle()
+    assert [item["metadata"]["name"] for item in (await cluster.get(FOOS)).json["items"]] == ["y"]
+
+
+async def test_names_are_generated(cluster):
+    await define(cluster)
+    made = await cluster.post(FOOS, foo() | {"metadata": {"generateName": "foo-"}})
+    assert made.json["metadata"]["name"].startswith("foo-")
+
+
+async def test_cluster_scoped_kinds_have_no_namespace(cluster):
+    await define(cluster, definition(scope="Cluster"))
+    path = "/apis/example.com/v1/foos"
+    assert "namespace" not in (await cluster.post(path, foo())).json["metadata"]
+    assert (await cluster.get(f"{path}/x")).code == 200
+    assert (await cluster.get(f"{FOOS}/x")).code == 404

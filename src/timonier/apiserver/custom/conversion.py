@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from timonier.api.errors import InternalError
+from timonier.api.errors import ApiError
 from timonier.api.patches.clone import clone
 from timonier.api.validation.causes import Causes
 from timonier.api.validation.metadata import annotation_pairs, labels
@@ -25,6 +25,12 @@ WITHIN: Seconds = 30.0
 """How long a webhook may take for all objects of one request."""
 CARRIED = ("labels", "annotations")
 """The metadata that a webhook may change; all else stays as it was."""
+
+
+class ConversionFailed(ApiError):
+    """An object cannot be shown in the version that was asked for. Kubernetes gives this error no reason."""
+
+    code, reason = 500, ""
 
 
 class Hooks(Protocol):
@@ -75,9 +81,9 @@ class Webhook:
             answer = await self.hooks.post(self.config["clientConfig"], self.review(asked, apiVersion, uid), WITHIN)
             converted = answered(answer, uid)
         except (NotAnswered, Unusable) as error:
-            raise InternalError(f"{what} failed: {error}") from error
+            raise ConversionFailed(f"{what} failed: {error}") from error
         if len(converted) != len(asked):
-            raise InternalError(f"{what} returned {len(converted)} objects, expected {len(asked)}")
+            raise ConversionFailed(f"{what} returned {len(converted)} objects, expected {len(asked)}")
         made = iter([self.taken(before, after, apiVersion, what, index)
                      for index, (before, after) in enumerate(zip(asked, converted, strict=True))])
         return [obj if obj["apiVersion"] == apiVersion else next(made) for obj in objects]
@@ -88,22 +94,22 @@ class Webhook:
             "uid": uid, "desiredAPIVersion": apiVersion, "objects": list(objects)}}
 
     def taken(self, before: Object, after: Any, apiVersion: str, what: str, index: int) -> Object:
-        """A converted object, with its own metadata but for labels and annotations. Raises InternalError."""
+        """A converted object, with its own metadata but for labels and annotations. Raises ConversionFailed."""
         where = f"{what} returned invalid converted object at index {index}: "
         if not isinstance(after, dict):
-            raise InternalError(f"{where}it is no object")
+            raise ConversionFailed(f"{where}it is no object")
         if after.get("apiVersion") != apiVersion:
-            raise InternalError(f"{where}invalid groupVersion (expected {apiVersion}, received "
+            raise ConversionFailed(f"{where}invalid groupVersion (expected {apiVersion}, received "
                                 f"{after.get('apiVersion', '')})")
         if after.get("kind") != before["kind"]:
-            raise InternalError(f"{where}invalid kind (expected {before['kind']}, received {after.get('kind', '')})")
+            raise ConversionFailed(f"{where}invalid kind (expected {before['kind']}, received {after.get('kind', '')})")
         meta = after.get("metadata")
         if not isinstance(meta, dict):
-            raise InternalError(f"{what} returned invalid metadata: missing metadata in converted object")
+            raise ConversionFailed(f"{what} returned invalid metadata: missing metadata in converted object")
         for field, name in (("name", "name"), ("namespace", "namespace"), ("uid", "UID")):
             was, now = before["metadata"].get(field, ""), meta.get(field, "")
             if was != now:
-                raise InternalError(f"{where}must have the same {name}: {was} != {now}")
+                raise ConversionFailed(f"{where}must have the same {name}: {was} != {now}")
         return after | {"metadata": restored(before["metadata"], meta, what)}
 
 
@@ -126,7 +132,7 @@ def answered(body: bytes, uid: str) -> list[Any]:
 
 
 def restored(before: Object, after: Object, what: str) -> Object:
-    """The metadata of an object with what a webhook made of its labels and annotations. Raises InternalError."""
+    """The metadata of an object with what a webhook made of its labels and annotations. Raises ConversionFailed."""
     metadata = clone(before)
     for field, judge in (("labels", labels), ("annotations", annotation_pairs)):
         given = after.get(field)
@@ -134,12 +140,12 @@ def restored(before: Object, after: Object, what: str) -> Object:
             metadata.pop(field, None)
             continue
         if not isinstance(given, dict) or not all(isinstance(value, str) for value in given.values()):
-            raise InternalError(f"{what} returned invalid metadata: invalid metadata.{field} in converted object")
+            raise ConversionFailed(f"{what} returned invalid metadata: invalid metadata.{field} in converted object")
         causes = Causes()
         if given != before.get(field):
             judge(given, f"metadata.{field}", causes)
         if causes:
-            raise InternalError(f"{what} returned invalid metadata: {', '.join(map(str, causes))}")
+            raise ConversionFailed(f"{what} returned invalid metadata: {', '.join(map(str, causes))}")
         metadata[field] = given
     return metadata
 

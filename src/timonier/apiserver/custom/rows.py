@@ -20,8 +20,10 @@ def served(definition: Object) -> bool:
 def shapes_of(definition: Object) -> dict[str, Custom]:
     """The shapes of a definition's kinds, by version."""
     spec, names = definition["spec"], definition["status"]["acceptedNames"]
+    scales = {f"{spec['group']}/{version['name']}": ((version.get("subresources") or {}).get("scale") or {}).get(
+        "specReplicasPath", "") for version in spec["versions"]}
     return {version["name"]: Custom(names["kind"], version, namespaced=spec["scope"] == "Namespaced",
-                                    preserves=bool(spec.get("preserveUnknownFields")))
+                                    preserves=bool(spec.get("preserveUnknownFields")), scales=scales)
             for version in spec["versions"]}
 
 

@@ -5,6 +5,7 @@ A strategy works on objects in the version in which they are stored. It does not
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any
 
@@ -59,6 +60,10 @@ class Strategy:
 
     def prepare_delete(self, kind: Kind, obj: Object, now: Time) -> None:
         """Before it is planned what deleting an object does; in place."""
+
+    def warnings(self, kind: Kind, obj: Object, old: Object | None) -> Iterable[str]:
+        """What whoever writes a valid object is warned of."""
+        return ()
 
     def creating(self, kind: Kind, obj: Object, *, dry_run: bool) -> AbstractAsyncContextManager[None]:
         """Around the write of a new object: what must be claimed with it, and given back where it fails."""

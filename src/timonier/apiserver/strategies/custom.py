@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from timonier.api.errors import forbidden
 from timonier.api.kinds import Kind
+from timonier.api.validation.metadata import STANDARD_FINALIZERS
 from timonier.apiserver.custom.conditions import CLEANUP, with_condition
 from timonier.apiserver.request import User
 from timonier.apiserver.strategies.base import Object, StatusAlone, Strategy
@@ -29,6 +32,16 @@ class CustomStrategy(StatusAlone):
         super().prepare_create(kind, obj, user)
 
 
+    def warnings(self, kind: Kind, obj: Object, old: Object | None) -> Iterable[str]:
+        """Finalizers that others could call by the same name."""
+        before = old["metadata"].get("finalizers") or () if old else ()
+        for name in sorted(set(obj["metadata"].get("finalizers") or ()) - set(before)):
+            if "/" not in name and name not in STANDARD_FINALIZERS:
+                path = "including a path (/) to avoid" if "." in name else "to avoid"
+                yield f'metadata.finalizers: "{name}": prefer a domain-qualified finalizer name {path} accidental ' \
+                      "conflicts with other finalizer writers"
+
+
 class DefinitionStrategy(Strategy):
     """CustomResourceDefinitions: their status tells what is served, and remembers in which versions objects lie."""
 
@@ -42,6 +55,11 @@ class DefinitionStrategy(Strategy):
         super().prepare_update(kind, obj, old)
         remember_storage(obj)
 
+    def warnings(self, kind: Kind, obj: Object, old: Object | None) -> Iterable[str]:
+        """Formats that say nothing, and did not say it before."""
+        known = set(unknown_formats(old)) if old else set()
+        return [f'unrecognized format "{name}"' for name in unknown_formats(obj) if name not in known]
+
     def prepare_delete(self, kind: Kind, obj: Object, now: Time) -> None:
         """A definition goes after its objects."""
         metadata = obj["metadata"]
@@ -49,6 +67,17 @@ class DefinitionStrategy(Strategy):
             if CLEANUP not in (finalizers := metadata.get("finalizers") or []):
                 metadata["finalizers"] = [*finalizers, CLEANUP]
             obj["status"] = with_condition(obj.get("status") or {}, DELETION_PENDING, now)
+
+
+def unknown_formats(definition: Object) -> list[str]:
+    """The formats in a definition's schemas that nobody checks."""
+    from timonier.api.structural.formats import known
+    from timonier.api.structural.nodes import every
+
+    schemas = [(version.get("schema") or {}).get("openAPIV3Schema") for version in definition["spec"]["versions"]]
+    found = [node["format"] for schema in schemas if schema for node in every(schema)
+             if node.get("format") and not known(node.get("type", ""), node["format"])]
+    return list(dict.fromkeys(found))
 
 
 def remember_storage(obj: Object) -> None:

@@ -16,6 +16,7 @@ from timonier.api.patches.clone import clone
 from timonier.api.selectors import BadSelector, Labels
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
+from timonier.apiserver.custom import scale as custom
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.registry import Edit
 from timonier.apiserver.request import Object, Request
@@ -36,6 +37,8 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     assert kind is not None
     if request.verb == "get":
         obj = await server.registry.get(kind, request.namespace, request.name)
+        if kind.custom is not None:
+            custom.refuse_unscaled(kind, obj)
         return of_object(request, SCALE, scale_of(kind, obj), now)
     author, wanted = caller(request), scaling(server, request)
 
@@ -45,7 +48,7 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         assert after is not None
         if bodies.media_type(request) != apply.MEDIA_TYPE:
             server.registry.ownership.changed(SCALE, after, before, author.manager, "scale", {})
-        return with_managers(kind, rescaled(obj, after), after)
+        return with_managers(kind, rescaled(kind, obj, after), after)
 
     changed = await server.registry.change(kind, request.namespace, request.name, edit, "scale", author,
                                            verb=request.verb, record=False)
@@ -82,18 +85,27 @@ def with_managers(kind: Kind, obj: Object, scale: Object) -> Object:
 
 
 def places(kind: Kind) -> Places:
-    return {kind.apiVersion: REPLICAS}
+    if kind.custom is None:
+        return {kind.apiVersion: REPLICAS}
+    return custom.managed_at(kind)
 
 
 def scale_of(kind: Kind, obj: Object) -> Object:
-    metadata, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    shown = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
-             if key in metadata}
+    if kind.custom is not None:
+        return headed(obj) | custom.scale_of(kind, obj)
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
     replicas: Object = {"replicas": status.get("replicas", 0)}
     if text := selector_text(kind, spec.get("selector")):
         replicas["selector"] = text
-    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": shown,
-            "spec": {"replicas": spec.get("replicas", 1)}, "status": replicas}
+    return headed(obj) | {"spec": {"replicas": spec.get("replicas", 1)}, "status": replicas}
+
+
+def headed(obj: Object) -> Object:
+    """The beginning of a Scale: whose it is."""
+    metadata = obj["metadata"]
+    shown = {key: metadata[key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+             if key in metadata}
+    return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": shown}
 
 
 def selector_text(kind: Kind, selector: Any) -> str:
@@ -110,7 +122,7 @@ def selector_text(kind: Kind, selector: Any) -> str:
     return ",".join([*pairs, *([rest] if rest else [])])
 
 
-def rescaled(obj: Object, scale: Object) -> Object:
+def rescaled(kind: Kind, obj: Object, scale: Object) -> Object:
     """The object with the replicas of a Scale, whose resourceVersion and uid guard it."""
     replicas = (scale.get("spec") or {}).get("replicas", 0)
     if replicas < 0:
@@ -124,7 +136,10 @@ def rescaled(obj: Object, scale: Object) -> Object:
             metadata[field] = given[field]
         else:
             metadata.pop(field, None)
-    return obj | {"metadata": metadata, "spec": (obj.get("spec") or {}) | {"replicas": replicas}}
+    made = obj | {"metadata": metadata}
+    if kind.custom is not None:
+        return custom.with_replicas(kind, made, replicas)
+    return made | {"spec": (obj.get("spec") or {}) | {"replicas": replicas}}
 
 
 def same(sent: Object, old: Object) -> Object:
