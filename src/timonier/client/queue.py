@@ -10,7 +10,7 @@ import asyncio
 import heapq
 from collections import deque
 
-from timonier.kit.clock import Clock, Seconds, Time
+from timonier.kit.clock import Clock, Seconds, Time, sleep_unless
 
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.005, 1000.0
 
@@ -99,11 +99,4 @@ class WorkQueue:
         if not self._later:
             await self._sooner.wait()
             return
-        pause = self._later[0][0] - self._clock.monotonic()
-        sleeping = asyncio.ensure_future(self._clock.sleep(pause))
-        sooner = asyncio.ensure_future(self._sooner.wait())
-        try:
-            await asyncio.wait((sleeping, sooner), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            sooner.cancel()
+        await sleep_unless(self._clock, self._later[0][0] - self._clock.monotonic(), self._sooner)

@@ -42,6 +42,16 @@ class SystemClock:
         await asyncio.sleep(max(0.0, seconds))
 
 
+async def sleep_unless(clock: Clock, seconds: Seconds, woken: asyncio.Event) -> None:
+    """Return after `seconds` of a clock, or once an event is set."""
+    ends = asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(woken.wait())
+    try:
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for end in ends:
+            end.cancel()
+
+
 class FakeClock:
     """A clock that stands still until `advance` is called; sleepers wake in the order of their deadlines."""
 

@@ -13,7 +13,7 @@ from timonier.client.election import Election
 from timonier.client.informer import SharedInformers
 from timonier.component.showing import showing
 from timonier.component.shown import Shown, configuration
-from timonier.kit.clock import Clock, SystemClock
+from timonier.kit.clock import Clock, SystemClock, sleep_unless
 from timonier.kit.kubeconfig import load
 from timonier.reconcile.events import Recorder
 from timonier.scheduler.bind import GATED_MESSAGE, Binder
@@ -97,12 +97,7 @@ async def decide_for_ever(cycle: Cycle, binder: Binder, jobs: asyncio.Queue[Job]
 async def until_woken(woken: asyncio.Event, due: float | None, clock: Clock) -> None:
     """Return when something happened, or when the next pod is due."""
     pause = IDLE if due is None else min(due - clock.monotonic(), IDLE)
-    waiting = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(clock.sleep(pause))}
-    try:
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waiting:
-            each.cancel()
+    await sleep_unless(clock, pause, woken)
 
 
 def tell_gated(pod: core_v1.Pod | None, binder: Binder, jobs: asyncio.Queue[Job], scheduler: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from timonier.kit.clock import Clock, Seconds, Time
+from timonier.kit.clock import Clock, Seconds, Time, sleep_unless
 
 if TYPE_CHECKING:
     from timonier.apiserver.audit.auditor import Sink
@@ -102,10 +102,4 @@ class Batches:
 
     async def _gather(self) -> None:
         """Wait for a whole batch, or for as long as an event may wait."""
-        full = asyncio.ensure_future(self._full.wait())
-        late = asyncio.ensure_future(self.clock.sleep(self.wait))
-        try:
-            await asyncio.wait({full, late}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            full.cancel()
-            late.cancel()
+        await sleep_unless(self.clock, self.wait, self._full)

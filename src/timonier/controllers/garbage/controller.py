@@ -24,7 +24,7 @@ from timonier.client.informer import Informer, SharedInformers
 from timonier.client.wire import Object, Partial
 from timonier.controllers.garbage.graph import FOREGROUND, ORPHAN, Fate, Graph, Item, Verdict, without
 from timonier.controllers.shared.discovered import Discovered
-from timonier.kit.clock import Clock, Seconds, Time
+from timonier.kit.clock import Clock, Seconds, Time, sleep_unless
 from timonier.kit.http import HttpError
 from timonier.reconcile.plan import Delete, Outcome, Patch, Plan, Reference
 from timonier.reconcile.snapshot import Snapshot, Watch
@@ -74,13 +74,7 @@ class GarbageController:
 
     async def _until_defined(self, longest: Seconds) -> None:
         """Sleep, or until a definition has changed and shown its effect."""
-        sleeping = asyncio.ensure_future(self._clock.sleep(longest))
-        defined = asyncio.ensure_future(self._defined.wait())
-        try:
-            await asyncio.wait((sleeping, defined), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            defined.cancel()
+        await sleep_unless(self._clock, longest, self._defined)
         if self._defined.is_set():
             await self._clock.sleep(SETTLED)
             self._defined.clear()

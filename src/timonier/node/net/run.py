@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from timonier.api.types import core_v1
-from timonier.kit.clock import Clock, SystemClock
+from timonier.kit.clock import Clock, SystemClock, sleep_unless
 from timonier.kit.nft import Nftables, NftablesError
 from timonier.node.mirror import Mirror
 from timonier.node.net import plan, routes
@@ -154,12 +154,7 @@ class Network:
 
     async def _pause(self, seconds: float) -> None:
         """Until a node changes, with those that change at the same time; `seconds` at most."""
-        waiters = [asyncio.ensure_future(self._wake.wait()), asyncio.ensure_future(self._clock.sleep(seconds))]
-        try:
-            await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for waiter in waiters:
-                waiter.cancel()
+        await sleep_unless(self._clock, seconds, self._wake)
         if self._wake.is_set():
             await self._clock.sleep(GATHER)
 
