@@ -47,17 +47,23 @@ class Discovery:
 
     def __init__(self, kinds: Kinds, server_address: str = "") -> None:
         self.kinds, self.server_address = kinds, server_address
-        self.groups: dict[str, dict[str, list[Kind]]] = {}
+        self._groups: dict[str, dict[str, list[Kind]]] = {}
         self._changes = -1
         self._made: dict[tuple[str, str], Document] = {}
 
     def _look(self) -> None:
         """See which kinds are served now, where that changed."""
         if self._changes != self.kinds.changes:
-            self._changes, self.groups = self.kinds.changes, {}
+            self._changes, self._groups = self.kinds.changes, {}
             self._made.clear()
             for kind in self.kinds:
-                self.groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
+                self._groups.setdefault(kind.group, {}).setdefault(kind.version, []).append(kind)
+
+    @property
+    def groups(self) -> dict[str, dict[str, list[Kind]]]:
+        """The kinds that are served now, by group and version."""
+        self._look()
+        return self._groups
 
     def document(self, path: str, accept: str = "") -> Document | None:
         """What a path (`/apis/apps/v1`, with or without a final slash) answers; None where there is none."""
