@@ -17,7 +17,7 @@ from timonier.api.managed import conform, elements, operations, types
 from timonier.api.managed.compare import Incomparable
 from timonier.api.managed.fields import FieldSet
 from timonier.api.managed.last_applied import synchronised, upgradable
-from timonier.api.managed.managers import BadManagers, Managers, decode, encode, is_reset
+from timonier.api.managed.managers import BadManagers, Managers, applier, decode, encode, is_reset, updater
 from timonier.api.managed.merge import Unmergeable
 from timonier.api.managed.operations import Conflicts, Door, InVersion, View
 from timonier.apiserver.conversion import from_storage, is_view, to_storage
@@ -62,9 +62,10 @@ class Ownership:
     def _record(self, door: Door, kind: Kind, obj: Object, old: Object, managers: Managers, written: Any,
                 manager: str) -> None:
         kind.shape.fill(obj)
+        me = updater(manager, door.apiVersion, door.subresource)
         try:
-            result = operations.run(operations.update(door, old, obj, managers, manager, self.now()),
-                                    self.viewer(kind))
+            result = operations.run(operations.update(door, old, obj, managers, me, self.now()),
+                                    self.viewer(kind, door.reset))
         except Incomparable:
             return  # a list whose items have no keys: validation refuses it, in its own words
         if result is managers and written:
@@ -82,13 +83,13 @@ class Ownership:
         door = self.door(kind, subresource, resets)
         refuse_misfit(kind, door, config)
         managers = decode((live or {}).get("metadata", {}).get("managedFields"), known=True)
-        old = bare(live) if live else door.blank
+        old, me = bare(live) if live else door.blank, applier(manager, subresource)
         if live and is_view(kind):
             kind.shape.fill(old)
 
         def attempt(forced: bool) -> operations.Applied:
-            return operations.run(operations.apply(door, old, config, managers, manager, self.now(), force=forced),
-                                  self.viewer(kind))
+            return operations.run(operations.apply(door, old, config, managers, me, self.now(), force=forced),
+                                  self.viewer(kind, door.reset))
         try:
             result = attempt(force)
         except Conflicts as conflicts:
@@ -115,8 +116,8 @@ class Ownership:
             found = self._doors[key] = Door(type_now, kind.apiVersion, subresource, resets, blank)
         return found
 
-    def viewer(self, kind: Kind) -> Callable[[InVersion], View | None]:
-        """Shows objects of a kind in other versions."""
+    def viewer(self, kind: Kind, resets: FieldSet) -> Callable[[InVersion], View | None]:
+        """Shows objects of a kind in other versions. What a door resets has the same name in each."""
         def view(wanted: InVersion) -> View | None:
             start = self.resources.find(wanted.apiVersion, kind.kind)
             target = self.resources.find(wanted.wanted, kind.kind)
@@ -126,7 +127,7 @@ class Ownership:
             if start is not target:
                 obj = from_storage(target, to_storage(start, obj)) | {"apiVersion": target.apiVersion}
                 target.shape.fill(obj)
-            return View(types.of_object(target.shape.schema), obj)
+            return View(types.of_object(target.shape.schema), obj, resets)
         return view
 
     def now(self) -> str:

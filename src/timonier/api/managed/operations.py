@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from timonier.api.managed import fields as sets
 from timonier.api.managed.compare import Difference, alike, compare
 from timonier.api.managed.fields import FieldSet, Path
-from timonier.api.managed.managers import UPDATE, Manager, Managers, Owned, applier, updater
+from timonier.api.managed.managers import UPDATE, Manager, Managers, Owned, updater
 from timonier.api.managed.mention import mentioned
 from timonier.api.managed.merge import merge
 from timonier.api.managed.reconcile import settled
@@ -47,10 +47,11 @@ class Door:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An object in one version."""
+    """An object in one version, and the fields that are not written there."""
 
     type: Type
     obj: Any
+    reset: FieldSet = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,29 +99,37 @@ def run(operation: Operation[T], convert: Callable[[InVersion], View | None]) ->
         return result
 
 
-def update(door: Door, old: Object, new: Object, managers: Managers, name: str, now: str) -> Operation[Managers]:
-    """The managers after `name` has made `new` of `old`: it manages what it changed, and nobody what is gone."""
+def update(door: Door, old: Object, new: Object, managers: Managers, me: Manager, now: str) -> Operation[Managers]:
+    """The managers after `me` has made `new` of `old`: it manages what it changed, and nobody what is gone."""
     write = Write(door, old, new)
     if not write.difference.changed and not write.difference.removed:
         return managers
     kept, _ = yield from write.others(managers, None)
     mine = sets.difference(write.difference.changed, SERVER_OWNED)
     if mine:
-        me = updater(name, door.apiVersion, door.subresource)
         before = kept.get(me)
         kept[me] = Owned(sets.union(before.fields, mine) if before else mine, door.apiVersion, now)
     return capped(kept)
 
 
-def apply(door: Door, live: Object, config: Object, managers: Managers, name: str, now: str, *,
+def apply(door: Door, live: Object, config: Object, managers: Managers, me: Manager, now: str, *,
           force: bool = False) -> Operation[Applied]:
     """What applying `config` makes of `live`. Raises Conflicts, unless forced to take fields from their managers.
 
-    The applier manages exactly what it mentions. What it mentioned before and nobody else manages is removed.
+    Where nobody managed anything, one manager is made for all that there was.
     """
     if not managers:
-        managers = yield from update(door, door.blank, live, {}, BEFORE_FIRST_APPLY, now)
-    me = applier(name, door.subresource)
+        managers = yield from update(door, door.blank, live, {},
+                                     updater(BEFORE_FIRST_APPLY, door.apiVersion, door.subresource), now)
+    return (yield from managed_apply(door, live, config, managers, me, now, force=force))
+
+
+def managed_apply(door: Door, live: Object, config: Object, managers: Managers, me: Manager, now: str, *,
+                  force: bool) -> Operation[Applied]:
+    """`apply` to an object that is managed: the applier comes to manage exactly what it mentions.
+
+    What it mentioned before, and neither it nor anybody else manages now, is removed.
+    """
     asked = sets.pruned(mentioned(door.type, config), door.reset)
     claims = {**managers, me: Owned(asked, door.apiVersion)}
     wanted = merge(door.type, live, config)
@@ -142,19 +151,15 @@ class Write:
 
     def __init__(self, door: Door, old: Object, new: Object) -> None:
         self.door, self.old, self.new = door, old, new
-        self.difference = self.between(View(door.type, old), View(door.type, new))
+        self.difference = between(View(door.type, old, door.reset), new)
         self.seen: dict[str, tuple[Type, Difference] | None] = {door.apiVersion: (door.type, self.difference)}
-
-    def between(self, before: View, after: View) -> Difference:
-        found, reset = compare(before.type, before.obj, after.obj), self.door.reset
-        return Difference(sets.pruned(found.changed, reset), sets.pruned(found.removed, reset)) if reset else found
 
     def within(self, version: str) -> Operation[tuple[Type, Difference] | None]:
         """The type of a version, and what changed as seen there; None where the version is gone."""
         if version not in self.seen:
             before = yield InVersion(self.old, self.door.apiVersion, version)
             after = yield InVersion(self.new, self.door.apiVersion, version)
-            self.seen[version] = (before.type, self.between(before, after)) if before and after else None
+            self.seen[version] = (before.type, between(before, after.obj)) if before and after else None
         return self.seen[version]
 
     def others(self, managers: Managers, me: Manager | None) -> Operation[tuple[dict[Manager, Owned], list[Conflict]]]:
@@ -177,6 +182,12 @@ class Write:
             if theirs:
                 kept[manager] = owned if theirs is owned.fields else replace(owned, fields=theirs)
         return kept, sorted(conflicts, key=lambda conflict: conflict.manager)
+
+
+def between(before: View, after: Any) -> Difference:
+    """What changed, but for the fields that are not written."""
+    found, reset = compare(before.type, before.obj, after), before.reset
+    return Difference(sets.pruned(found.changed, reset), sets.pruned(found.removed, reset)) if reset else found
 
 
 def without_dropped(door: Door, wanted: Object, claims: Managers, last: Owned | None) -> Operation[Object]:
