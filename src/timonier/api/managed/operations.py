@@ -143,7 +143,7 @@ def managed_apply(door: Door, live: Object, config: Object, managers: Managers, 
     if mine:
         moved = changes or before is None or before.fields != mine
         kept[me] = Owned(mine, door.apiVersion, now if moved or before is None else before.time)
-    return Applied(wanted if changes else live, kept)
+    return Applied((wanted if changes else live) or {}, kept)
 
 
 class Write:
