@@ -68,6 +68,7 @@ test-clients: install
 	@PYTHONPATH=tests $(BIN)/python -m support.kubectl
 	@PYTHONPATH=tests $(BIN)/python -m support.helm
 	@PYTHONPATH=tests $(BIN)/python -m support.go_client
+	@PYTHONPATH=tests $(BIN)/python -m support.merge_cases
 
 lock:  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml --generate-hashes --python-version 3.11 \

@@ -1,7 +1,6 @@
 """Files of Debian packages, fetched from the archive when a test needs them and kept in the checkout's cache.
 
-Only tests read them, as oracles; nothing of them is part of the project. `python -m support.debian PACKAGE` fetches
-one.
+Only tests read them, as oracles; nothing of them is part of the project.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
-import sys
 import tarfile
 import tempfile
 import urllib.request
@@ -70,8 +68,3 @@ def data_of(package_file: bytes) -> bytes:
             return lzma.decompress(content) if name.endswith(".xz") else content
         at += 60 + size + size % 2
     raise RuntimeError("the package holds no files")
-
-
-if __name__ == "__main__":
-    for wanted in sys.argv[1:]:
-        print(package(wanted))

@@ -1,7 +1,7 @@
 """What structured-merge-diff, the library that Kubernetes merges with, publishes about itself, as an oracle for ours.
 
 Its schemas (YAML with `types`) become our types, its helpers for paths and sets our steps and sets, and its fixtures
-our operations. The files come from Debian's package of it, when a test asks.
+our operations. The files come from Debian's package of it; `python -m support.merge_cases` fetches it.
 """
 
 from __future__ import annotations
@@ -361,3 +361,7 @@ def managed_of(case: Literal) -> dict[str, tuple[FieldSet, str]] | None:
     if told is None:
         return None
     return {name: (set_of(call.arguments[0]), plain(call.arguments[1])) for name, call in told.entries}
+
+
+if __name__ == "__main__":
+    folder()
