@@ -59,6 +59,7 @@ def test_sets_are_sets_of_paths(a: fields.FieldSet, b: fields.FieldSet) -> None:
     assert members(fields.difference(a, b)) == members(a) - members(b)
     within = {path for path in members(a) if any(path[:len(other)] == other for other in members(b))}
     assert members(fields.pruned(a, b)) == members(a) - within
+    assert fields.covers(a, b) == (members(b) <= members(a))
     assert all(fields.contains(a, path) == (path in members(a)) for path in members(a) | members(b))
 
 

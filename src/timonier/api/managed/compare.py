@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from timonier.api.managed.elements import FIELD
-from timonier.api.managed.fields import SELF, FieldSet, joined
+from timonier.api.managed.fields import SELF, FieldSet, children, joined
 from timonier.api.managed.types import ListOf, MapOf, NoKey, Type
 
 
@@ -37,7 +37,8 @@ class Incomparable(Exception):
 
 def compare(kind: Type, old: Any, new: Any) -> Difference:
     """The difference between two values of a type. Raises Incomparable."""
-    changed, removed = differ(kind, old, new)
+    both = old.__class__ is dict and new.__class__ is dict and kind.map  # mostly they differ: ask their fields at once
+    changed, removed = maps(kind, old, new) if both else differ(kind, old, new)
     return Difference(changed or {}, removed or {})
 
 
@@ -85,9 +86,12 @@ def scalars(kind: Type, old: Any, new: Any) -> Nodes:
 
 def maps(kind: Type, old: Any, new: Any) -> Nodes:
     assert kind.map is not None
-    before, after = (value if value.__class__ is dict else {} for value in (old, new))
+    before: dict[str, Any] = old if old.__class__ is dict else {}
+    after: dict[str, Any] = new if new.__class__ is dict else {}
     if kind.map.atomic or (not before and not after):
         return scalars(kind, old, new)
+    if not before:
+        return children(all_of_map(kind.map, after)), None
     changed: FieldSet = {}
     removed: FieldSet = {}
     for name, value in after.items():
@@ -112,9 +116,12 @@ def maps(kind: Type, old: Any, new: Any) -> Nodes:
 
 def lists(kind: Type, old: Any, new: Any) -> Nodes:
     assert kind.list is not None
-    before, after = (value if value.__class__ is list else [] for value in (old, new))
+    before: list[Any] = old if old.__class__ is list else []
+    after: list[Any] = new if new.__class__ is list else []
     if kind.list.atomic or (not before and not after):
         return scalars(kind, old, new)
+    if not before:
+        return children(all_of_list(kind.list, after)), None
     changed: FieldSet = {}
     removed: FieldSet = {}
     was, now = grouped(kind.list, before), grouped(kind.list, after)
@@ -159,21 +166,39 @@ def all_of(kind: Type, value: Any) -> FieldSet:
     if value.__class__ is dict and value and kind.map and not kind.map.atomic:
         return all_of_map(kind.map, value)
     if value.__class__ is list and value and kind.list and not kind.list.atomic:
-        node: FieldSet = {SELF: {}}
-        for step, found in grouped(kind.list, value).items():
-            node[step] = all_of(kind.list.items, found[0]) if len(found) == 1 else {}
-        return node
+        return all_of_list(kind.list, value)
     return {}
 
 
 def all_of_map(kind: MapOf, value: dict[str, Any]) -> FieldSet:
+    if not kind.fields and not (kind.values and kind.values.divisible):
+        return {SELF: {}, **{FIELD + name: {} for name in value}}
     node: FieldSet = {SELF: {}}
-    steps = kind.steps
+    known = kind.ways.get
     for name, child in value.items():
-        known = steps.get(name)
-        step, below = known or (FIELD + name, kind.values)
-        plain = child.__class__ is not dict and child.__class__ is not list
-        node[step] = {} if plain or below is None else all_of(below, child)
+        step, below = known(name) or kind.way(name)
+        if below is None or not child:
+            node[step] = {}
+        elif child.__class__ is dict and below.map and not below.map.atomic:
+            node[step] = all_of_map(below.map, child)
+        else:
+            node[step] = all_of(below, child)
+    return node
+
+
+def all_of_list(kind: ListOf, value: list[Any]) -> FieldSet:
+    node: FieldSet = {SELF: {}}
+    for place, item in enumerate(value):
+        try:
+            step = kind.element(item)
+        except NoKey as error:
+            raise Incomparable(f"element {place}: {error}") from None
+        if step in node:
+            node[step] = {}
+        elif item.__class__ is dict and item and kind.items.map and not kind.items.map.atomic:
+            node[step] = all_of_map(kind.items.map, item)
+        else:
+            node[step] = all_of(kind.items, item)
     return node
 
 

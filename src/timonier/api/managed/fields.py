@@ -88,9 +88,10 @@ def joined(a: FieldSet, b: FieldSet) -> FieldSet:
 
 def intersection(a: FieldSet, b: FieldSet) -> FieldSet:
     """What is in both."""
+    few, many = (a, b) if len(a) <= len(b) else (b, a)
     result: FieldSet = {}
-    for element, node in a.items():
-        other = b.get(element)
+    for element, node in few.items():
+        other = many.get(element)
         if other is None or element == SELF:
             continue
         rest = node_of(member(node) and member(other), intersection(node, other) if node and other else {})
@@ -112,21 +113,22 @@ def pruned(a: FieldSet, b: FieldSet) -> FieldSet:
 def without(a: FieldSet, b: FieldSet, *, whole: bool) -> FieldSet:
     if not a or not b:
         return a
-    result: FieldSet = {}
-    for element, node in a.items():
-        other = b.get(element)
-        if other is None:
-            result[element] = node
-        elif element != SELF:
-            gone = member(other)
-            if not node:
-                rest = None if gone else node
-            elif gone and whole:
-                rest = None
-            else:
-                rest = node_of(SELF in node and not gone, without(children(node), other, whole=whole))
-            if rest is not None:
-                result[element] = rest
+    result = dict(a)
+    for element, other in b.items():
+        node = a.get(element)
+        if node is None or element == SELF:
+            continue
+        gone = member(other)
+        if not node:
+            rest = None if gone else node
+        elif gone and whole:
+            rest = None
+        else:
+            rest = node_of(SELF in node and not gone, without(children(node), other, whole=whole))
+        if rest is None:
+            del result[element]
+        else:
+            result[element] = rest
     return result
 
 
@@ -138,6 +140,17 @@ def contains(fields: FieldSet, path: Path) -> bool:
         if node is None:
             return False
     return bool(path) and node is not None and member(node)
+
+
+def covers(a: FieldSet, b: FieldSet) -> bool:
+    """Whether everything in `b` is in `a`."""
+    for element, node in b.items():
+        other = a.get(element)
+        if other is None or (other and node and not covers(other, node)):
+            return False
+        if (not node and not member(other)) or (node and not other):
+            return False
+    return True
 
 
 def of(*paths: Path) -> FieldSet:

@@ -104,8 +104,14 @@ def update(door: Door, old: Object, new: Object, managers: Managers, me: Manager
     write = Write(door, old, new)
     if not write.difference.changed and not write.difference.removed:
         return managers
+    mine, before = sets.difference(write.difference.changed, SERVER_OWNED), managers.get(me)
+    if before and not write.difference.removed and sets.covers(before.fields, mine):
+        # Most updates change again what the same program changed before: it keeps what it has.
+        rest = {manager: owned for manager, owned in managers.items() if manager != me}
+        kept, _ = yield from write.others(rest, None)
+        kept[me] = Owned(before.fields, door.apiVersion, now) if mine else before
+        return kept
     kept, _ = yield from write.others(managers, None)
-    mine = sets.difference(write.difference.changed, SERVER_OWNED)
     if mine:
         before = kept.get(me)
         kept[me] = Owned(sets.union(before.fields, mine) if before else mine, door.apiVersion, now)
@@ -163,7 +169,9 @@ class Write:
         return self.seen[version]
 
     def others(self, managers: Managers, me: Manager | None) -> Operation[tuple[dict[Manager, Owned], list[Conflict]]]:
-        """What the managers still manage, and the fields that are taken from others than `me`."""
+        """What the managers still manage, and what an apply by `me` takes from the others. Nobody asks that of an
+        update, which has no `me`.
+        """
         kept: dict[Manager, Owned] = {}
         conflicts: list[Conflict] = []
         for manager, owned in managers.items():
@@ -176,9 +184,11 @@ class Write:
             kind, difference = found
             theirs = settled(kind, owned.fields)
             if taken := sets.intersection(theirs, difference.changed):
-                conflicts += [Conflict(manager, path) for path in sets.paths(taken)]
+                if me:
+                    conflicts += [Conflict(manager, path) for path in sets.paths(taken)]
                 theirs = sets.difference(theirs, taken)
-            theirs = sets.difference(theirs, difference.removed)
+            if difference.removed:
+                theirs = sets.difference(theirs, difference.removed)
             if theirs:
                 kept[manager] = owned if theirs is owned.fields else replace(owned, fields=theirs)
         return kept, sorted(conflicts, key=lambda conflict: conflict.manager)

@@ -42,18 +42,24 @@ class ListOf:
 
     def element(self, item: Any) -> str:
         """The step that leads to an item. Raises NoKey."""
-        if not self.keys:
+        names = self.keys
+        if not names:
             return self.set_element(item)
         if item.__class__ is not dict:
             raise NoKey("associative list with keys may not have a null element" if item is None else
                         "associative list with keys may not have non-map elements")
-        names = self.keys
         try:
+            if len(names) == 1:
+                return keyed(names, item[names[0]])
             return keyed(names, *[item[name] for name in names])
         except KeyError:
-            names = tuple(name for name in names if name in item or name in self.defaults)
+            return self.element_by_defaults(item)
         except TypeError:
             raise NoKey(f"keys {list(names)} must be scalars") from None
+
+    def element_by_defaults(self, item: dict[str, Any]) -> str:
+        """The step to an item that does not say all of its keys. One that has no default either is not among them."""
+        names = tuple(name for name in self.keys if name in item or name in self.defaults)
         if not names:
             raise NoKey(f"associative list with keys has an element that omits all key fields {quoted(self.keys)} "
                         "(and doesn't have default values for any key fields)")
@@ -87,10 +93,21 @@ class MapOf:
     atomic: bool = False
     steps: dict[str, tuple[str, Type]] = field(default_factory=dict)
     """The step and type of each field that is known: what walkers look up."""
+    ways: dict[str, tuple[str, Type | None]] = field(default_factory=dict)
+    """The same, remembered by `way`."""
 
     def put(self, name: str, child: Type) -> None:
         self.fields[name] = child
         self.steps[name] = (FIELD + name, child)
+
+    def way(self, name: str) -> tuple[str, Type | None]:
+        """The step to a field, and its type unless nothing in it can be owned apart."""
+        known = self.steps.get(name)
+        if known is None:
+            return FIELD + name, self.values if self.values and self.values.divisible else None
+        step, below = known
+        found = self.ways[name] = step, below if below.divisible else None
+        return found
 
     def below(self, name: str) -> Type | None:
         """The type of a field."""
@@ -109,6 +126,11 @@ class Type:
     """Whether truth may stand beside numbers, which Python takes for equal."""
     settled: dict[bytes, FieldSet] = field(default_factory=dict)
     """Sets of fields that are known to fit the type (`reconcile`)."""
+
+    @property
+    def divisible(self) -> bool:
+        """Whether a value can be made of parts that are owned one by one."""
+        return bool((self.map and not self.map.atomic) or (self.list and not self.list.atomic))
 
 
 def untyped(values: Type | None = None) -> Type:
