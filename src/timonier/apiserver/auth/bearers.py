@@ -20,7 +20,7 @@ UNPADDED = re.compile(r"[A-Za-z0-9_-]*")
 UNKNOWN = "invalid bearer token"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Bearers:
     """Asks authenticators in order. The first that knows a token wins; why others refused it counts if none does."""
 
