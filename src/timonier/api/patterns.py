@@ -38,18 +38,18 @@ class Pattern:
 
         options = Options()
         options.log_errors = False
-        self._engine, self._anywhere = _re2.RE2(pattern.encode(), options), _re2.RE2.Anchor.UNANCHORED
+        self._engine, self._anywhere = _re2.RE2(pattern.encode(errors="replace"), options), _re2.RE2.Anchor.UNANCHORED
         if not self._engine.ok():
             raise BadPattern(go_error(self._engine.error().decode(), pattern))
 
     def occurs(self, text: str) -> bool:
         """Whether it matches anywhere in a text."""
-        raw = text.encode()
+        raw = text.encode(errors="replace")
         return bool(self._engine.Match(self._anywhere, raw, 0, len(raw))[0][0] >= 0)
 
     def find_all(self, text: str, limit: int = -1) -> list[str]:
         """What it matches, one after the other, as Go's FindAllString; at most `limit` where that is not negative."""
-        raw, at, last = text.encode(), 0, -1
+        raw, at, last = text.encode(errors="replace"), 0, -1
         matches: list[str] = []
         while at <= len(raw) and len(matches) != limit:
             start, end = self._engine.Match(self._anywhere, raw, at, len(raw))[0]

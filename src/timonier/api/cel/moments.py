@@ -11,6 +11,8 @@ from timonier.api.cel.values import FIRST_MOMENT, INT_MAX, INT_MIN, LAST_MOMENT,
 UNITS = {"ns": 1, "us": 1000, "µs": 1000, "μs": 1000, "ms": 10**6, "s": SECOND, "m": 60 * SECOND, "h": 3600 * SECOND}
 PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 MOMENT = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:[.,](\d+))?(Z|z|[+-]\d\d:\d\d)", re.ASCII)
+ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-/]{0,63}", re.ASCII)
+"""What a zone's name looks like; only such are looked for in the database of zones."""
 OFFSET = re.compile(r"([+-]?)(\d\d?):(\d\d)", re.ASCII)
 
 
@@ -60,8 +62,10 @@ def zone_offset(zone: str, moment: Timestamp) -> timedelta:
     """How far a zone (`Europe/Paris`, `+02:00`, `02:00`) is from UTC at a moment. Raises Failure."""
     if ":" not in zone:
         try:
+            if zone and not ZONE.fullmatch(zone):
+                raise ZoneInfoNotFoundError(zone)
             return ZoneInfo(zone or "UTC").utcoffset(moment.moment()) or timedelta()
-        except (ZoneInfoNotFoundError, ValueError):
+        except (ZoneInfoNotFoundError, ValueError, OSError):
             raise Failure(f"unknown time zone {zone}") from None
     found = OFFSET.fullmatch(zone)
     if not found or int(found[3]) > 59:

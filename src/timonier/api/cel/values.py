@@ -66,7 +66,10 @@ class Timestamp:
     def moment(self, offset: timedelta | None = None) -> datetime:
         """To the second; the rest is `nanoseconds % SECOND`."""
         moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=self.nanoseconds // SECOND)
-        return moment + offset if offset else moment
+        try:
+            return moment + offset if offset else moment
+        except OverflowError:
+            raise Failure("timestamp overflow") from None
 
     def __str__(self) -> str:
         rest = self.nanoseconds % SECOND

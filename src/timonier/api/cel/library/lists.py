@@ -43,7 +43,7 @@ class Traverse(Cost):
 
 def traversal(value: Any) -> int:
     if isinstance(value, (str, bytes)):
-        return int(len(value if isinstance(value, bytes) else value.encode()) * TRAVERSE)
+        return int(len(value if isinstance(value, bytes) else value.encode(errors="replace")) * TRAVERSE)
     if isinstance(value, list):
         return sum(map(traversal, value))
     if isinstance(value, dict):
@@ -180,6 +180,9 @@ def distinct(elements: list[Any]) -> list[Any]:
 
 
 def by_keys(elements: list[Any], keys: list[Any]) -> list[Any]:
+    if len(elements) != len(keys):
+        raise Failure("@sortByAssociatedKeys() expected a list of the same size as the associated keys list, but got "
+                      f"{len(elements)} and {len(keys)} elements respectively")
     if any(key.__class__ is not keys[0].__class__ for key in keys):
         raise Failure("list elements must have the same type")
     def order(one: int, other: int) -> int:

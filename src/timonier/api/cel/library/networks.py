@@ -84,8 +84,7 @@ def read_address(text: str) -> Address:
     try:
         address = ip_address(text)
     except ValueError:
-        raise Failure(f'IP Address "{text}" parse error during {FROM_STRING}: ParseAddr("{text}"): '
-                      "unable to parse IP") from None
+        raise Failure(f'IP Address "{text}" parse error during {FROM_STRING}: {unparsed(text)}') from None
     if "%" in text:
         raise Failure(f'IP address "{text}" with zone value is not allowed')
     if getattr(address, "ipv4_mapped", None):
@@ -101,13 +100,53 @@ def read_network(text: str) -> Network:
         if "%" in host or not re.fullmatch("0|[1-9][0-9]{0,2}", bits) or int(bits) > address.max_prefixlen:
             raise ValueError(text)
     except ValueError:
-        problem = "no '/'" if not slash else "prefix length out of range" if bits.isdecimal() else "unable to parse IP"
         raise Failure(f"network address parse error during {FROM_STRING}: network address parse error during "
-                      f'{FROM_STRING}: netip.ParsePrefix("{text}"): {problem}') from None
+                      f'{FROM_STRING}: netip.ParsePrefix("{text}"): {unparsed_network(host, slash, bits)}') from None
     if getattr(address, "ipv4_mapped", None):
         raise Failure(f"network address parse error during {FROM_STRING}: "
                       f'IPv4-mapped IPv6 address "{text}" is not allowed')
     return Network(address, int(bits))
+
+
+def unparsed(text: str) -> str:
+    """Why Go's `netip.ParseAddr` does not take a text for an address; what is wrong with IPv6 is not told apart."""
+    return f'ParseAddr("{text}"): {fault(text)}'
+
+
+def fault(text: str) -> str:
+    kind = re.search(r"[.:%]", text)
+    if kind is None:
+        return "unable to parse IP"
+    if kind.group() == "%":
+        return "missing IPv6 address"
+    if kind.group() == ":":
+        odd = re.search(r":::+", text)
+        return f'each colon-separated field must have at least one digit (at "{text[odd.start() + 2:]}")' if odd else \
+            "unable to parse IP"
+    if odd := re.search(r"[^0-9.]", text):
+        return f'unexpected character (at "{text[odd.start():]}")'
+    parts = text.split(".")
+    if "" in parts:
+        return f'IPv4 field must have at least one digit (at "{text[max(text.find(".."), 0):]}")'
+    if any(len(part) > 1 and part[0] == "0" for part in parts):
+        return "IPv4 field has octet with leading zero"
+    if any(int(part[:4]) > 255 for part in parts):
+        return "IPv4 field has value >255"
+    return "IPv4 address too long" if len(parts) > 4 else "IPv4 address too short"
+
+
+def unparsed_network(host: str, slash: str, bits: str) -> str:
+    """Likewise, of `netip.ParsePrefix`."""
+    if not slash:
+        return "no '/'"
+    try:
+        ip_address(host)
+    except ValueError:
+        return unparsed(host)
+    if "%" in host:
+        return "IPv6 zones cannot be present in a prefix"
+    plain = re.fullmatch("0|[1-9][0-9]*", bits)
+    return "prefix length out of range" if plain else f'bad bits after slash: "{bits}"'
 
 
 def reads(read: Callable[[str], Any]) -> Callable[[str], bool]:

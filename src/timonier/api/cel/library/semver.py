@@ -14,6 +14,8 @@ from timonier.api.cel.values import Failure
 SEMVER = Type("kubernetes.Semver")
 TYPES = [SEMVER]
 SINCE = 33
+LONGEST = 20
+"""Digits of a number."""
 IDENTIFIER = re.compile(r"[0-9A-Za-z-]+", re.ASCII)
 
 
@@ -33,6 +35,8 @@ class Semver:
 
 
 def number(text: str, name: str) -> int:
+    if len(text) > LONGEST:
+        raise Failure(f'strconv.ParseUint: parsing "{text}": value out of range')
     if not text.isascii() or not text.isdecimal():
         raise Failure(f'Invalid character(s) found in {name} number "{text}"')
     if len(text) > 1 and text[0] == "0":
@@ -61,7 +65,7 @@ def pre(part: str) -> int | str:
         return part
     if len(part) > 1 and part[0] == "0":
         raise Failure(f'Numeric PreRelease version must not contain leading zeroes "{part}"')
-    return int(part)
+    return int(part) if len(part) <= LONGEST else part
 
 
 def read_leniently(text: str, lenient: bool) -> Semver:

@@ -23,6 +23,8 @@ TYPES = [BOOL, INT, UINT, DOUBLE, STRING, BYTES, DURATION, TIMESTAMP, NULL, TYPE
 TRUTHS = {"1": True, "t": True, "true": True, "TRUE": True, "True": True,
           "0": False, "f": False, "false": False, "FALSE": False, "False": False}
 WHOLE = re.compile(r"[+-]?\d+", re.ASCII)
+LONGEST = 1000
+"""Of numbers as text; more digits would be zeros."""
 DECIMAL = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|0[xX][0-9a-fA-F]+(?:\.[0-9a-fA-F]*)?[pP][+-]?\d+"
                      r"|inf(?:inity)?|nan)", re.IGNORECASE | re.ASCII)
 
@@ -62,13 +64,13 @@ def uint_of_double(number: float) -> Uint:
 
 
 def int_of_text(text: str) -> int:
-    if not WHOLE.fullmatch(text) or not INT_MIN <= int(text) <= INT_MAX:
+    if len(text) > LONGEST or not WHOLE.fullmatch(text) or not INT_MIN <= int(text) <= INT_MAX:
         raise wrong("string", "int")
     return int(text)
 
 
 def uint_of_text(text: str) -> Uint:
-    if not text.isascii() or not text.isdigit() or int(text) > UINT_MAX:
+    if len(text) > LONGEST or not text.isascii() or not text.isdigit() or int(text) > UINT_MAX:
         raise wrong("string", "uint")
     return Uint(int(text))
 

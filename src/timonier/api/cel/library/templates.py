@@ -20,6 +20,8 @@ SUPERSCRIPT = str.maketrans("0123456789-+", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻⁺")
 WORDS = {"NaN": float("nan"), "Infinity": float("inf"), "-Infinity": float("-inf")}
 DIGITS = 6
 """After the point, where nothing else is said."""
+MOST_DIGITS = 1000
+"""More than this is not meant, and would take memory without end. Kubernetes itself has no bound as yet."""
 
 
 class WrongClause(Exception):
@@ -44,8 +46,12 @@ def fill(template: str, arguments: list[Any]) -> str:
         clause = CLAUSES.get(found[3])
         if clause is None:
             raise Failure(f'could not parse formatting clause: unrecognized formatting clause "{found[3]}"')
+        digits = DIGITS if found[2] is None else int(found[2][:9] or 0)
+        if digits > MOST_DIGITS:
+            raise Failure("could not parse formatting clause: error while parsing precision: precision "
+                          f"{found[2]} exceeds maximum allowed precision {MOST_DIGITS}")
         try:
-            return clause(arguments[index], DIGITS if found[2] is None else int(found[2] or 0))
+            return clause(arguments[index], digits)
         except WrongClause as error:
             raise Failure(f"error during formatting: {error}") from None
     return CLAUSE.sub(replace, template)
