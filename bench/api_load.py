@@ -60,7 +60,7 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def process(command: Sequence[str], port: int) -> Iterator[None]:
+def process(command: Sequence[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A process, once its port answers, until the block ends."""
     child = subprocess.Popen(command, stderr=subprocess.DEVNULL)
     try:
@@ -71,7 +71,7 @@ def process(command: Sequence[str], port: int) -> Iterator[None]:
             if time.monotonic() > deadline or child.poll() is not None:
                 raise RuntimeError(f"{command[0]} did not come up")
             time.sleep(0.01)
-        yield
+        yield child
     finally:
         child.send_signal(signal.SIGTERM)
         child.wait(10)
@@ -157,8 +157,9 @@ async def load(port: int, context: ssl.SSLContext, streams: Sequence[Iterator[by
             latencies[int(len(latencies) * 0.99)] * 1000)
 
 
-def request(method: str, path: str, body: bytes = b"", kind: str = "application/json") -> bytes:
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: application/json\r\n"
+def request(method: str, path: str, body: bytes = b"", kind: str = "application/json",
+            accept: str = "application/json") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n"
     if body:
         head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
     return head.encode() + b"\r\n" + body

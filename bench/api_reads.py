@@ -1,4 +1,4 @@
-"""API reads over TLS: get, list and watch, beside a bare uvicorn application that sends the very same bytes."""
+"""API reads over TLS, in JSON and in protobuf, beside a bare uvicorn application that sends the very same bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import json
 import tempfile
-import time
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +17,7 @@ PODS = "/api/v1/namespaces/default/pods"
 CONNECTIONS = 8
 ROUNDS = 5
 MANY = 1000
-WATCHERS, CHANGES = 100, 200
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 
 
 def pod(name: str) -> bytes:
@@ -44,14 +43,20 @@ async def compare(keys: Keys) -> list[Row]:
             ours, theirs = await compared(keys, port, path, count // ROUNDS)
             rows += [Row(title, ours[0], theirs[0], "/s", "bare uvicorn, same bytes"),
                      Row("  p99", ours[1], theirs[1], "ms", "bare uvicorn, same bytes")]
-        rows.append(Row(f"watch events delivered to {WATCHERS} watchers", await deliveries(keys, port), None, "/s",
-                        note="no peer: uvicorn has no watches"))
+            rows.append(Row(f"{title}, protobuf", await in_protobuf(keys, port, path, count // ROUNDS), ours[0], "/s",
+                            "ours as JSON"))
     return rows
 
 
-async def rate(keys: Keys, port: int, path: str, count: int) -> tuple[float, float, float]:
-    streams = [itertools.repeat(request("GET", path), count // CONNECTIONS) for _ in range(CONNECTIONS)]
-    return await load(port, keys.client(), streams)
+async def rate(keys: Keys, port: int, path: str, count: int,
+               accept: str = "application/json") -> tuple[float, float, float]:
+    asked = request("GET", path, accept=accept)
+    return await load(port, keys.client(), [itertools.repeat(asked, count // CONNECTIONS) for _ in range(CONNECTIONS)])
+
+
+async def in_protobuf(keys: Keys, port: int, path: str, count: int) -> float:
+    """Requests a second, the median of rounds; the first of all makes the messages, which are kept."""
+    return median([(await rate(keys, port, path, count, PROTOBUF))[0] for _ in range(ROUNDS)])
 
 
 async def compared(keys: Keys, port: int, path: str, count: int) -> list[tuple[float, float]]:
@@ -76,42 +81,6 @@ async def fetch(keys: Keys, port: int, path: str) -> bytes:
     body = await reader.readexactly(int(head[at:head.index(b"\r", at)]))
     writer.close()
     return body
-
-
-class Counter(asyncio.Protocol):
-    """A watcher that only counts the events that it gets."""
-
-    def __init__(self, path: str) -> None:
-        self.path, self.events = path, 0
-        self.begun: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport
-        transport.write(request("GET", self.path))  # type: ignore[attr-defined]
-
-    def data_received(self, data: bytes) -> None:
-        if not self.begun.done():
-            self.begun.set_result(None)
-        self.events += data.count(b'{"type":"')
-
-
-async def deliveries(keys: Keys, port: int) -> float:
-    """Events a second, all watchers together, from the first write to the last delivery."""
-    loop, url, context = asyncio.get_running_loop(), "/api/v1/namespaces/default/configmaps", keys.client()
-    watchers = [(await loop.create_connection(lambda: Counter(f"{url}?watch=1"), "127.0.0.1", port, ssl=context,
-                                              server_hostname="127.0.0.1"))[1] for _ in range(WATCHERS)]
-    await asyncio.gather(*(watcher.begun for watcher in watchers))
-    bodies = (json.dumps({"metadata": {"name": f"c{n}"}, "data": {"x": "y" * 200}}).encode() for n in range(CHANGES))
-    start = time.perf_counter()
-    await load(port, context, [(request("POST", url, body) for body in bodies)])
-    while min(watcher.events for watcher in watchers) < CHANGES:
-        await asyncio.sleep(0.001)
-        if time.perf_counter() - start > 60:
-            raise RuntimeError("events went missing")
-    seconds = time.perf_counter() - start
-    for watcher in watchers:
-        watcher.transport.close()
-    return WATCHERS * CHANGES / seconds
 
 
 if __name__ == "__main__":
