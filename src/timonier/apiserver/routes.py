@@ -99,7 +99,7 @@ async def subresource(server: ApiServer, request: Request, kind: Kind) -> Answer
         raise not_found(kind.group, kind.plural, info.name)
     if row is None or (info.rest and info.subresource != "proxy"):
         raise NoRoute(NO_ROUTE)
-    if info.verb not in row.verbs:
+    if info.verb not in row.verbs and (info.subresource, request.method) != ("proxy", "OPTIONS"):
         raise not_allowed()
     if info.subresource not in STREAMS:
         request.form = negotiate.of_request(request, kind, row)

@@ -115,6 +115,15 @@ async def test_a_request_reaches_the_application_as_it_is_less_what_is_ours(auth
         assert "authorization" not in told["headers"]
 
 
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", [f"{PODS}/web/proxy/", f"{SERVICES}/web:http/proxy/some/path"])
+async def test_every_method_is_passed_on(authority, path, method):
+    async with application() as port, world(authority, port) as front:
+        answer = await ask(method, f"{front.url}{path}?method={method}")
+        told = json.loads(answer.body)
+        assert (answer.status, told["method"], told["query"]) == (200, method, f"method={method}")
+
+
 async def test_an_application_with_tls_is_reached_through_the_hop(authority, tmp_path):
     pair = Authority(tmp_path).issue("app", Identity("app", hosts=("example.org",)))
     async with application(server_context(pair.certificate, pair.key)) as port, world(authority, port) as front:
