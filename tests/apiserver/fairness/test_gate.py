@@ -11,6 +11,7 @@ from support.api_server import Cluster, running
 
 from timonier.api.kinds import BY_ID
 from timonier.apiserver.app import request_of
+from timonier.apiserver.documents import Answer
 from timonier.apiserver.fairness.gate import Gate, Retries
 from timonier.apiserver.fairness.keep import keep
 from timonier.apiserver.request import Request, User
@@ -173,3 +174,33 @@ def test_the_more_are_turned_away_the_later_they_should_come_back(each_second: i
     retries = Retries()
     seconds = [retries.after(now + part / each_second) for now in range(100) for part in range(each_second)]
     assert seconds[-1] == expected
+
+
+async def test_a_flood_of_one_user_leaves_room_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+
+    async def slow(server: object, request: Request) -> Answer:
+        await asyncio.sleep(0.005)
+        done.append(request.user.name)
+        return Answer(200, [], b"{}")
+
+    async with running(tmp_path) as cluster:
+        await keep(cluster.registry)
+        with_names(cluster)
+        monkeypatch.setattr("timonier.apiserver.health.serve", slow)
+        monkeypatch.setattr(cluster.server.authoriser, "demand", allow)
+        await cluster.get("/version", x_test_user="polite")
+        cluster.server.gate.levels["global-default"].limit = 4
+        done.clear()
+        flood = [asyncio.ensure_future(cluster.get("/version", x_test_user="greedy")) for _ in range(500)]
+        await asyncio.sleep(0.02)
+        assert (await cluster.get("/version", x_test_user="polite")).code == 200
+        # Not behind the three hundred who wait: behind those who have seats, and one turn of the flood's six queues.
+        assert done.index("polite") < 60
+        codes = [reply.code for reply in await asyncio.gather(*flood)]
+        assert codes.count(429) == 500 - codes.count(200) > 0
+        assert cluster.server.gate.levels["global-default"].in_use == 0
+
+
+async def allow(*_: object) -> None:
+    """Everybody may do everything."""
