@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from timonier.api.errors import MethodNotAllowed
+from timonier.apiserver import zpages
 from timonier.apiserver.aggregation.discovery import document as with_backends
 from timonier.apiserver.answers import TEXT, encoded, plain
 from timonier.apiserver.documents import Answer
@@ -26,8 +27,8 @@ GIT_VERSION = "v1.37.0+timonier"
 HEALTH = ("healthz", "livez", "readyz")
 KEYS_KEPT = 3600
 """Seconds for which others may keep the keys that verify our tokens."""
-PATHS = ("/.well-known/openid-configuration", "/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2",
-         "/openapi/v3", "/openid/v1/jwks", "/readyz", "/version")
+PATHS = ("/.well-known/openid-configuration", "/api", "/apis", "/flagz", "/healthz", "/livez", "/metrics",
+         "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/statusz", "/version")
 
 Check = Callable[["ApiServer"], Awaitable[str]]
 """What is wrong; empty where nothing is."""
@@ -124,6 +125,10 @@ async def serve(server: ApiServer, request: Request) -> Answer | None:
         case "metrics", "slis":
             return Answer(200, [("content-type", TEXT.replace("plain;", "plain; version=0.0.4;"))],
                           server.metrics.slis())
+        case "statusz", "":
+            return zpages.statusz(server, request)
+        case "flagz", "":
+            return zpages.flagz(server, request)
         case "", "":
             return encoded(200, {"paths": list(PATHS)})
         case ("api" | "apis"), _:
