@@ -43,6 +43,7 @@ class Feed:
         self.revision: Revision = 0
         self.loaded: Revision = 0
         """The state from which the caches began; every change since is known."""
+        self.replays = REPLAYED
         self.ready = asyncio.Event()
         self._waiters: list[tuple[Revision, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
@@ -68,6 +69,7 @@ class Feed:
                 await self.follow()
             except Expired:
                 log.warning("the cache fell behind the store's history and begins anew")
+                self.replays = 0
                 self.ready.clear()
             except Unavailable as error:
                 log.warning("the store cannot be watched", extra={"error": str(error)})
@@ -90,7 +92,7 @@ class Feed:
     async def recent(self) -> Page:
         latest = await self.store.revision()
         try:
-            return await self.store.list("/", at=max(1, latest - REPLAYED))
+            return await self.store.list("/", at=max(1, latest - self.replays))
         except Expired as error:
             return await self.store.list("/", at=max(error.oldest, 1))
 

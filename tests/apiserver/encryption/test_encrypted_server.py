@@ -30,7 +30,7 @@ KEY, VALUE = "/secrets/default/a", b'{"kind":"Secret"}'
 
 
 def scheme(*keys: str) -> Scheme:
-    provider = Keyed("aesgcm", AesGcm, [(key, key.encode() * 32) for key in keys])
+    provider = Keyed("aesgcm", AesGcm, [(key, key.encode().ljust(32, b"-")) for key in keys])
     return Scheme([Entry(("secrets",), (provider, Identity()) if keys else (Identity(),))])
 
 
@@ -192,3 +192,25 @@ async def test_a_service_that_is_not_there_keeps_the_server_from_starting(tmp_pa
     with pytest.raises(Unhealthy, match=r"KMS plugin vault at unix:.* does not status"):
         await kms.refresh()
     await kms.close()
+
+
+async def test_a_key_may_go_once_all_that_is_current_is_written_with_another(tmp_path: Path) -> None:
+    inner = MemoryStore()
+    store = EncryptedStore(inner, scheme("old"))
+    async with running(tmp_path, store) as cluster:
+        made = (await cluster.post(SECRETS, {"metadata": {"name": "a"}, "stringData": {"x": "y"}})).json
+        gone = (await cluster.post(SECRETS, {"metadata": {"name": "b"}, "stringData": {"x": "y"}})).json
+        store.scheme = scheme("new", "old")
+        await cluster.put(f"{SECRETS}/a", made)
+        await cluster.delete(f"{SECRETS}/{gone['metadata']['name']}")
+        again = EncryptedStore(inner, scheme("new"))
+        async with running(tmp_path, again) as other:
+            assert (await other.get(f"{SECRETS}/a")).json["data"] == {"x": "eQ=="}
+            assert (await other.get(f"{SECRETS}/b")).code == 404
+
+
+async def test_a_key_may_not_go_before_that() -> None:
+    inner = MemoryStore()
+    await EncryptedStore(inner, scheme("old")).write(KEY, VALUE, expect=ABSENT)
+    with pytest.raises(Undecipherable, match="/secrets/default/a"):
+        await EncryptedStore(inner, scheme("new")).list("/", at=await inner.revision())

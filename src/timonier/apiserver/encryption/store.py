@@ -17,7 +17,7 @@ from timonier.apiserver.encryption.kms import STATUS_SECONDS, Unhealthy
 from timonier.apiserver.encryption.scheme import Scheme
 from timonier.kit.clock import Clock, Seconds
 from timonier.kit.fatal import CannotRun
-from timonier.store.contract import Absent, Conflict, Entry, Event, Page, Revision, Store
+from timonier.store.contract import Absent, Conflict, Entry, Event, Expired, Page, Revision, Store
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,14 @@ class EncryptedStore:
     async def list(self, prefix: str, *, at: Revision | None = None, after: str | None = None,
                    limit: int | None = None) -> Page:
         page = await self._store.list(prefix, at=at, after=after, limit=limit)
-        return replace(page, entries=[await self.entry(entry) for entry in page.entries])
+        try:
+            return replace(page, entries=[await self.entry(entry) for entry in page.entries])
+        except Undecipherable:
+            latest = await self._store.revision()
+            if at is None or at >= latest:
+                raise
+            # A key may go once all that is current is written with another: what it leaves is history that is lost.
+            raise Expired(at, latest) from None
 
     async def write(self, key: str, value: bytes, *, expect: Revision | Absent) -> Revision:
         try:
@@ -91,8 +98,16 @@ class EncryptedStore:
                         event.previous is None or self.scheme.is_plain(event.key, event.previous)):
                     yield event
                     continue
-                before = None if event.previous is None else await self.unseal(event.key, event.previous)
-                yield replace(event, value=await self.unseal(event.key, event.value), previous=before)
+                yield await self.event(event, after)
+
+    async def event(self, event: Event, after: Revision) -> Event:
+        """A change as it was written. Raises Expired for one that another has superseded, and nobody can read."""
+        try:
+            before = None if event.previous is None else await self.unseal(event.key, event.previous)
+            return replace(event, value=await self.unseal(event.key, event.value), previous=before)
+        except Undecipherable:
+            await self.get(event.key)  # raises, where it is not history alone
+            raise Expired(after, await self._store.revision()) from None
 
     async def compact(self, before: Revision) -> None:
         await self._store.compact(before)
