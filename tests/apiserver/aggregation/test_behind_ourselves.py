@@ -6,17 +6,15 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.api_server import Cluster, running
+from support.definitions import FOOS, define, foo
 
-from timonier.api.kinds import BY_ID
-from timonier.api.shapes import BuiltIn
+from timonier.api.kinds import BY_ID, Kind
 from timonier.apiserver.access import access
 from timonier.apiserver.aggregation import availability
-from timonier.apiserver.discovery import Discovery
 from timonier.apiserver.request import Request, User
 from timonier.cluster.certificates import Authority, Identity
 from timonier.kit.clock import SystemClock
@@ -24,11 +22,7 @@ from timonier.kit.serve import listen, serve
 from timonier.kit.tls import server_context
 from timonier.kit.trust import Authorities
 
-GROUP = "sample.timonier.dev"
-ROOT = f"/apis/{GROUP}/v1"
-THINGS = f"{ROOT}/namespaces/default/things"
-THING = replace(BY_ID["v1/ConfigMap"], group=GROUP, version="v1", kind="Thing", plural="things",
-                storage=f"{GROUP}/v1", custom=BuiltIn(BY_ID["v1/ConfigMap"]))
+GROUP = "example.com"
 SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 
 
@@ -44,7 +38,7 @@ class Named:
 
 @asynccontextmanager
 async def pair(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Cluster, Cluster]]:
-    """The server in front, and the one behind it, which serves Things."""
+    """The server in front, and the one behind it, which serves Foos."""
     (folder / "behind").mkdir()
     authority, proxy = Authority(folder / "pki"), Authority(folder / "front-proxy", "front-proxy-ca")
     serving = authority.issue("sample", Identity("sample", hosts=("sample.default.svc",)))
@@ -59,8 +53,7 @@ async def pair(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[t
     async with running(folder / "behind", requestheader_client_ca_file=proxy.pair.certificate,
                        requestheader_allowed_names=("front-proxy-client",)) as behind, \
             running(folder, proxy_client_cert_file=client.certificate, proxy_client_key_file=client.key) as front:
-        behind.registry.resources.put("things", [THING])
-        behind.server.discovery = Discovery(behind.registry.resources)
+        await define(behind)
         doors = access(behind.server.settings, behind.registry, SystemClock(), Authorities())
         object.__setattr__(behind.server.access, "authenticator", doors.authenticator)
         object.__setattr__(front.server.access, "authenticator", Named())
@@ -76,7 +69,7 @@ async def pair(folder: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[t
 
 
 async def stand_before(front: Cluster, authority: str) -> None:
-    """Have the front pass Things on."""
+    """Have the front pass Foos on."""
     await front.post("/api/v1/namespaces/default/services", {
         "metadata": {"name": "sample"}, "spec": {"ports": [{"port": 443}]}})
     await front.post("/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", {
@@ -91,9 +84,15 @@ async def stand_before(front: Cluster, authority: str) -> None:
     await front.settle()
 
 
+def kind_of(cluster: Cluster) -> Kind:
+    found = cluster.registry.resources.find(f"{GROUP}/v1", "Foo")
+    assert found is not None
+    return found
+
+
 async def bind(cluster: Cluster, role: str) -> None:
     await cluster.registry.create(BY_ID["rbac.authorization.k8s.io/v1/ClusterRole"], {
-        "metadata": {"name": role}, "rules": [{"apiGroups": [GROUP], "resources": ["things"], "verbs": ["*"]}]})
+        "metadata": {"name": role}, "rules": [{"apiGroups": [GROUP], "resources": ["foos"], "verbs": ["*"]}]})
     await cluster.registry.create(BY_ID["rbac.authorization.k8s.io/v1/ClusterRoleBinding"], {
         "metadata": {"name": role}, "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole",
                                                 "name": role},
@@ -106,22 +105,21 @@ async def test_objects_are_made_read_changed_and_deleted_through_the_front(
     async with pair(tmp_path, monkeypatch) as (front, behind):
         condition = (await front.get(f"{SERVICES}/v1.{GROUP}")).json["status"]["conditions"][0]
         assert (condition["status"], condition["reason"]) == ("True", "Passed")
-        thing = {"kind": "Thing", "apiVersion": f"{GROUP}/v1", "metadata": {"name": "a"}, "data": {"x": "y"}}
-        made = await front.post(THINGS, thing, content_type="application/json")
+        made = await front.post(FOOS, foo("a", {"x": "y"}), content_type="application/json")
         assert made.code == 201
-        assert (await behind.registry.get(THING, "default", "a"))["data"] == {"x": "y"}
-        changed = await front.patch(f"{THINGS}/a", {"data": {"x": "z"}})
-        assert changed.json["data"] == {"x": "z"}
-        assert [item["metadata"]["name"] for item in (await front.get(THINGS)).json["items"]] == ["a"]
-        assert (await front.delete(f"{THINGS}/a")).code == 200
-        missing = await front.get(f"{THINGS}/a")
-        assert (missing.code, missing.message) == (404, f'things.{GROUP} "a" not found')
+        assert (await behind.registry.get(kind_of(behind), "default", "a"))["spec"] == {"x": "y"}
+        changed = await front.patch(f"{FOOS}/a", {"spec": {"x": "z"}})
+        assert changed.json["spec"] == {"x": "z"}
+        assert [item["metadata"]["name"] for item in (await front.get(FOOS)).json["items"]] == ["a"]
+        assert (await front.delete(f"{FOOS}/a")).code == 200
+        missing = await front.get(f"{FOOS}/a")
+        assert (missing.code, missing.message) == (404, f'foos.{GROUP} "a" not found')
 
 
 async def test_a_watch_through_the_front_sees_what_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with pair(tmp_path, monkeypatch) as (front, behind):
-        taken = await front.watch(f"{THINGS}?watch=1&timeoutSeconds=30")
-        await behind.registry.create(THING, {"metadata": {"name": "seen"}}, "default")
+        taken = await front.watch(f"{FOOS}?watch=1&timeoutSeconds=30")
+        await behind.registry.create(kind_of(behind), foo("seen", {}), "default")
         async with asyncio.timeout(5):
             while not taken.events():  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
@@ -130,19 +128,19 @@ async def test_a_watch_through_the_front_sees_what_happens(tmp_path: Path, monke
 
 async def test_each_of_the_two_says_what_the_user_may_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with pair(tmp_path, monkeypatch) as (front, behind):
-        refused = await front.get(THINGS, x_test_user="jane")
+        refused = await front.get(FOOS, x_test_user="jane")
         assert (refused.code, refused.message) == (
-            403, f'things.{GROUP} is forbidden: User "jane" cannot list resource "things" in API group "{GROUP}" in '
+            403, f'foos.{GROUP} is forbidden: User "jane" cannot list resource "foos" in API group "{GROUP}" in '
             'the namespace "default"')
         await bind(front, "front")
-        assert (await front.get(THINGS, x_test_user="jane")).code == 403
+        assert (await front.get(FOOS, x_test_user="jane")).code == 403
         await bind(behind, "behind")
-        assert (await front.get(THINGS, x_test_user="jane")).code == 200
+        assert (await front.get(FOOS, x_test_user="jane")).code == 200
 
 
 async def test_who_comes_without_the_proxys_certificate_is_nobody(
         tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with pair(tmp_path, monkeypatch) as (_, behind):
-        reply = await behind.get(THINGS, x_remote_user="admin", x_remote_group="system:masters")
+        reply = await behind.get(FOOS, x_remote_user="admin", x_remote_group="system:masters")
         assert reply.code == 403
         assert 'User "system:anonymous"' in reply.message
