@@ -64,11 +64,11 @@ bench-packages:
 	@./scripts/debian-packages $(BENCH_PACKAGES)
 
 test-clients: install
-	@command -v go >/dev/null || ./scripts/debian-packages golang-go
 	@PYTHONPATH=tests $(BIN)/python -m support.kubectl
 	@PYTHONPATH=tests $(BIN)/python -m support.helm
 	@PYTHONPATH=tests $(BIN)/python -m support.go_client
 	@PYTHONPATH=tests $(BIN)/python -m support.merge_cases
+	@PYTHONPATH=tests $(BIN)/python -m support.node_client
 
 lock:  ## resolve the dependencies anew
 	$(BIN)/uv pip compile --quiet --upgrade --group dev pyproject.toml --generate-hashes --python-version 3.11 \

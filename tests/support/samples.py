@@ -49,8 +49,8 @@ def name_of(kind: Kind) -> str:
 
 
 @cache
-def keys() -> tuple[str, str]:
-    """A certificate request and a certificate (PEM)."""
+def keys() -> tuple[str, str, str]:
+    """A certificate request, a certificate, and the key of both (PEM)."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "system:node:a"),
                       x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes")])
@@ -61,7 +61,8 @@ def keys() -> tuple[str, str]:
                    .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
                    .sign(key, hashes.SHA256()))
     pem = serialization.Encoding.PEM
-    return request.public_bytes(pem).decode(), certificate.public_bytes(pem).decode()
+    private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return request.public_bytes(pem).decode(), certificate.public_bytes(pem).decode(), private.decode()
 
 
 def signing_request() -> Json:
