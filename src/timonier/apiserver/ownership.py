@@ -7,8 +7,7 @@ Apply".
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from timonier.api import times
 from timonier.api.errors import BadRequest, Cause, Conflict
@@ -19,12 +18,14 @@ from timonier.api.managed.fields import FieldSet
 from timonier.api.managed.last_applied import synchronised, upgradable
 from timonier.api.managed.managers import BadManagers, Managers, applier, decode, encode, is_reset, updater
 from timonier.api.managed.merge import Unmergeable
-from timonier.api.managed.operations import Conflicts, Door, InVersion, View
+from timonier.api.managed.operations import Conflicts, Door, InVersion, Operation, View
 from timonier.apiserver.conversion import from_storage, is_view, to_storage
 from timonier.apiserver.resources import Resources
+from timonier.apiserver.views import Views
 from timonier.kit.clock import Clock
 
 Object = dict[str, Any]
+T = TypeVar("T")
 
 UPGRADED_BY = "kubectl"
 """The applier who may take what `kubectl apply` without --server-side set before."""
@@ -33,18 +34,19 @@ INVALID = (".metadata.managedFields was in an invalid state after admission; thi
 
 
 class Ownership:
-    """Writes and reads managedFields. `resources` says in which versions a kind can be seen."""
+    """Writes and reads managedFields. `resources` says in which versions a kind can be seen, `views` shows them."""
 
-    def __init__(self, resources: Resources, clock: Clock) -> None:
-        self.resources, self.clock = resources, clock
+    def __init__(self, resources: Resources, views: Views, clock: Clock) -> None:
+        self.resources, self.views, self.clock = resources, views, clock
         self._doors: dict[tuple[str, str], Door] = {}
 
-    def created(self, kind: Kind, obj: Object, manager: str, resets: FieldSet) -> None:
+    async def created(self, kind: Kind, obj: Object, manager: str, resets: FieldSet) -> None:
         """Write into a new object that `manager` manages all that it says."""
         door = self.door(kind, "", resets)
-        self._record(door, kind, obj, door.blank, *given(obj, None), manager)
+        await self._record(door, kind, obj, door.blank, *given(obj, None), manager)
 
-    def changed(self, kind: Kind, obj: Object, old: Object, manager: str, subresource: str, resets: FieldSet) -> None:
+    async def changed(self, kind: Kind, obj: Object, old: Object, manager: str, subresource: str,
+                      resets: FieldSet) -> None:
         """Write into a changed object that `manager` manages what is not as it was in `old`.
 
         An object that nobody manages stays so until somebody applies it.
@@ -57,15 +59,14 @@ class Ownership:
             return
         if is_view(kind):
             kind.shape.fill(old)
-        self._record(self.door(kind, subresource, resets), kind, obj, bare(old), managers, written, manager)
+        await self._record(self.door(kind, subresource, resets), kind, obj, bare(old), managers, written, manager)
 
-    def _record(self, door: Door, kind: Kind, obj: Object, old: Object, managers: Managers, written: Any,
-                manager: str) -> None:
+    async def _record(self, door: Door, kind: Kind, obj: Object, old: Object, managers: Managers, written: Any,
+                      manager: str) -> None:
         kind.shape.fill(obj)
         me = updater(manager, door.apiVersion, door.subresource)
         try:
-            result = operations.run(operations.update(door, old, obj, managers, me, self.now()),
-                                    self.viewer(kind, door.reset))
+            result = await self._done(kind, door, operations.update(door, old, obj, managers, me, self.now()))
         except Incomparable:
             return  # a list whose items have no keys: validation refuses it, in its own words
         if result is managers and written:
@@ -73,8 +74,8 @@ class Ownership:
         elif result:
             obj["metadata"]["managedFields"] = encode(result)
 
-    def apply(self, kind: Kind, live: Object | None, config: Object, manager: str, subresource: str, resets: FieldSet,
-              *, force: bool) -> Object:
+    async def apply(self, kind: Kind, live: Object | None, config: Object, manager: str, subresource: str,
+                    resets: FieldSet, *, force: bool) -> Object:
         """The object that applying `config` makes of `live`, or of nothing, with its managedFields.
 
         Raises BadRequest where the configuration is not of the kind's type, and Conflict with a cause for each field
@@ -87,16 +88,16 @@ class Ownership:
         if live and is_view(kind):
             kind.shape.fill(old)
 
-        def attempt(forced: bool) -> operations.Applied:
-            return operations.run(operations.apply(door, old, config, managers, me, self.now(), force=forced),
-                                  self.viewer(kind, door.reset))
+        async def attempt(forced: bool) -> operations.Applied:
+            return await self._done(kind, door, operations.apply(door, old, config, managers, me, self.now(),
+                                                                 force=forced))
         try:
-            result = attempt(force)
+            result = await attempt(force)
         except Conflicts as conflicts:
             rest = upgradable(door, old, conflicts.found) if manager == UPGRADED_BY else conflicts.found
             if rest:
                 raise refusal(rest) from None
-            result = attempt(True)
+            result = await attempt(True)
         except (Unmergeable, Incomparable) as error:
             raise BadRequest(f"failed to merge config: {error}") from None
         obj = result.obj | {"metadata": dict(result.obj.get("metadata") or {})}
@@ -116,19 +117,30 @@ class Ownership:
             found = self._doors[key] = Door(type_now, kind.apiVersion, subresource, resets, blank)
         return found
 
-    def viewer(self, kind: Kind, resets: FieldSet) -> Callable[[InVersion], View | None]:
-        """Shows objects of a kind in other versions. What a door resets has the same name in each."""
-        def view(wanted: InVersion) -> View | None:
-            start = self.resources.find(wanted.apiVersion, kind.kind)
-            target = self.resources.find(wanted.wanted, kind.kind)
-            if start is None or target is None:
-                return None
-            obj = wanted.obj
-            if start is not target:
+    async def _done(self, kind: Kind, door: Door, operation: Operation[T]) -> T:
+        """The result of an operation, which is shown objects in other versions as it asks for them."""
+        try:
+            wanted = next(operation)
+            while True:
+                wanted = operation.send(await self._view(kind, door, wanted))
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+    async def _view(self, kind: Kind, door: Door, wanted: InVersion) -> View | None:
+        """An object in another version; None where that is not served. What a door resets has the same name in each."""
+        start = self.resources.find(wanted.apiVersion, kind.kind)
+        target = self.resources.find(wanted.wanted, kind.kind)
+        if start is None or target is None:
+            return None
+        obj = wanted.obj
+        if start is not target:
+            if kind.custom is None:
                 obj = from_storage(target, to_storage(start, obj)) | {"apiVersion": target.apiVersion}
                 target.shape.fill(obj)
-            return View(types.of_object(target.shape.schema), obj, resets)
-        return view
+            else:
+                obj = await self.views.converted(kind, obj, target.apiVersion)
+        return View(types.of_object(target.shape.schema), obj, door.reset)
 
     def now(self) -> str:
         return times.rfc3339(self.clock.now())

@@ -74,8 +74,10 @@ class Caller:
 FOUND_OUT = ("status", "binding")
 """What is written there is how things are, not how they are wanted, and counts no generation."""
 INTERNAL = Caller()
-Edit = Callable[[Object], Object | None]
-"""Makes the object wanted of the object that is there, which it may change; None leaves it alone. It may run again."""
+Edit = Callable[[Object], Object | Awaitable[Object | None] | None]
+"""Makes the object wanted of the object that is there, which it may change; None leaves it alone. It may run again.
+An edit that has to wait, such as an apply to objects that a webhook converts, is a coroutine.
+"""
 Permit = Callable[[], Awaitable[None]]
 """Asked before an object that is not there is created by a change; raises where that is not allowed."""
 
@@ -100,7 +102,7 @@ class Registry:
         self.resources = Resources()
         self.views = Views()
         self.clock = clock or SystemClock()
-        self.ownership = Ownership(self.resources, self.clock)
+        self.ownership = Ownership(self.resources, self.views, self.clock)
         self.admission: Admission = Unasked()
         self.generated_name = generated_name
         self._strategies = {key: strategy() for key, strategy in STRATEGIES.items()} | (strategies or {})
@@ -179,7 +181,7 @@ class Registry:
         stored, resets = self.resources.stored(kind), self.strategy(kind).resets(kind, "")
         metadata.tidy(obj["metadata"])
         if record:
-            self.ownership.created(kind, obj, caller.manager, resets)
+            await self.ownership.created(kind, obj, caller.manager, resets)
         obj = to_storage(kind, obj)
         attributes = attributes_of(kind, caller, "create", "CREATE", obj)
         await self._admit(attributes, obj, None)
@@ -259,7 +261,7 @@ class Registry:
 
     async def _create_by_update(self, kind: Kind, edit: Edit, namespace: str, caller: Caller, *,
                                 record: bool) -> Object:
-        obj = edit({})
+        obj = await edited(edit, {})
         assert obj is not None
         if obj["metadata"].get("resourceVersion") or obj["metadata"].get("uid"):
             raise errors.not_found(kind.group, kind.plural, obj["metadata"]["name"])
@@ -269,15 +271,15 @@ class Registry:
                       verb: str, *, record: bool) -> Object:
         """One attempt. Raises the store's Conflict where the item is no longer the current one."""
         stored, strategy, old = self.resources.stored(kind), self.strategy(kind), item.fresh()
-        wanted = edit(from_storage(kind, item.fresh()))
+        wanted = await edited(edit, from_storage(kind, item.fresh()))
         if wanted is None:
             return from_storage(kind, old)
         metadata.carry_over(kind, wanted, old, unconditional=strategy.unconditional(subresource))
         kind.shape.default(wanted)
         metadata.tidy(wanted["metadata"])
         if record:
-            self.ownership.changed(kind, wanted, from_storage(kind, old), caller.manager, subresource,
-                                   strategy.resets(kind, subresource))
+            await self.ownership.changed(kind, wanted, from_storage(kind, old), caller.manager, subresource,
+                                         strategy.resets(kind, subresource))
         obj = to_storage(kind, wanted)
         attributes = attributes_of(kind, caller, verb, "UPDATE", obj, subresource)
         await self._admit(attributes, obj, old)
@@ -367,6 +369,12 @@ class Registry:
     async def _bytes(self, kind: Kind, obj: Object) -> bytes:
         """An object as the store is to hold it."""
         return objects.encode(obj if kind.custom is None else await self.views.stored(kind, obj))
+
+
+async def edited(edit: Edit, obj: Object) -> Object | None:
+    """What an edit makes of an object."""
+    made = edit(obj)
+    return made if made is None or isinstance(made, dict) else await made
 
 
 def finished(stored: Kind, obj: Object) -> Object:

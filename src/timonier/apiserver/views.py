@@ -106,10 +106,14 @@ class Views:
         """An object as it is to lie in the store. Raises ApiError."""
         if kind.custom is None or obj["apiVersion"] == kind.storage:
             return obj
+        return await self.converted(kind, obj, kind.storage)
+
+    async def converted(self, kind: Kind, obj: Object, apiVersion: str) -> Object:
+        """An object of a custom kind in another version. Raises ApiError."""
         converter = self._converter(kind)
         if converter.immediate:
-            return converter.at_once(obj, kind.storage)
-        return (await converter.convert([obj], kind.storage))[0]
+            return converter.at_once(obj, apiVersion)
+        return (await converter.convert([obj], apiVersion))[0]
 
     async def unmoved(self, kind: Kind, item: Item, obj: Object) -> bool:
         """Whether the store holds an object already as it is to lie there, of which `item` is the view."""

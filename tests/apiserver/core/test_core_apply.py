@@ -352,6 +352,18 @@ async def test_objects_seen_in_two_versions_keep_managers_of_both(cluster: Clust
     assert managers(reply.json)["one", "Apply", ""] == {"f:spec": {"f:minReplicas": {}}}
 
 
+async def test_ephemeral_containers_and_approvals_can_be_applied(cluster: Cluster) -> None:
+    await cluster.post(f"{PODS}?fieldManager=maker", pod())
+    wanted = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"not": "here"}}, "spec": {
+        "restartPolicy": "Never", "ephemeralContainers": [{"name": "debug", "image": "busybox"}]}}
+    reply = await apply(cluster, f"{PODS}/web/ephemeralcontainers", wanted, "debugger")
+    assert reply.json["spec"]["ephemeralContainers"][0]["name"] == "debug"
+    assert (reply.json["spec"]["restartPolicy"], reply.json["metadata"].get("labels")) == ("Always", None)
+    assert managers(reply.json)["debugger", "Apply", "ephemeralcontainers"] == {"f:spec": {"f:ephemeralContainers": {
+        'k:{"name":"debug"}': {".": {}, "f:name": {}, "f:image": {}}}}}
+    assert set(managers(reply.json)) == {("debugger", "Apply", "ephemeralcontainers"), ("maker", "Update", "")}
+
+
 async def test_a_pod_that_is_bound_is_not_managed_by_its_binder(cluster: Cluster) -> None:
     before = (await cluster.post(PODS, pod())).json["metadata"]["managedFields"]
     await cluster.post(f"{PODS}/web/binding", {"apiVersion": "v1", "kind": "Binding", "metadata": {"name": "web"},

@@ -5,11 +5,13 @@ Source: Kubernetes documentation, "Pod Lifecycle" and "Pod Quality of Service Cl
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from timonier.api.kinds import Kind
 from timonier.api.managed.fields import FieldSet
 from timonier.api.quality import qos_class
+from timonier.api.schema import definition
 from timonier.apiserver.request import User
 from timonier.apiserver.strategies.base import Strategy, keep
 
@@ -34,10 +36,20 @@ class PodStrategy(Strategy):
             obj.setdefault("status", {})["qosClass"] = qos
 
     def resets(self, kind: Kind, subresource: str) -> FieldSet:
+        if subresource == "ephemeralcontainers":
+            return all_but_ephemeral()
         resets = super().resets(kind, subresource)
         if subresource == "status":
             return resets | {"f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}}}
         return resets
+
+
+@cache
+def all_but_ephemeral() -> FieldSet:
+    """Every field of a pod but its ephemeral containers."""
+    names = definition("io.k8s.api.core.v1.PodSpec")["properties"]
+    return {"f:metadata": {}, "f:status": {},
+            "f:spec": {f"f:{name}": {} for name in names if name != "ephemeralContainers"}}
 
 
 SCHEDULING_GATED: Object = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",

@@ -13,10 +13,12 @@ from timonier.api.errors import Forbidden
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
+from timonier.apiserver.registry import Edit, edited
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.strategies.certificates import stamped
+from timonier.apiserver.verbs import apply
 from timonier.apiserver.verbs.create import caller
-from timonier.apiserver.verbs.patch import Patch, edit_of
+from timonier.apiserver.verbs.patch import edit_of
 from timonier.apiserver.verbs.update import match_name
 from timonier.kit.clock import Time
 
@@ -34,18 +36,25 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         raise Forbidden(f'pods "{request.name}" is forbidden: resizing running containers is not supported by this '
                         "cluster's nodes; change the pod template and let its controller replace the pod",
                         resource="pods", name=request.name)
+    applied = request.verb == "patch" and bodies.media_type(request) == apply.MEDIA_TYPE
+    wanted: Edit
     if request.verb == "update":
         sent = bodies.decode(request, kind)
         match_name(sent, request.name)
-        wanted: Patch = partial(same, sent)
+        wanted = partial(same, sent)
     else:
-        wanted = edit_of(request, kind)
+        wanted = apply.edit_of(server, request, kind) if applied else edit_of(request, kind)
 
-    def edit(old: Object) -> Object:
-        return taken(part, old, wanted(old), now)
+    async def edit(old: Object) -> Object:
+        new = await edited(wanted, old)
+        assert new is not None
+        made = taken(part, old, new, now)
+        if applied:
+            made["metadata"]["managedFields"] = new["metadata"].get("managedFields") or []
+        return made
 
     changed = await server.registry.change(kind, request.namespace, request.name, edit, part, caller(request),
-                                           verb=request.verb)
+                                           verb=request.verb, record=not applied)
     return of_object(request, kind, changed, now)
 
 

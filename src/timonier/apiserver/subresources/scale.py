@@ -18,7 +18,7 @@ from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.custom import scale as custom
 from timonier.apiserver.documents import Answer
-from timonier.apiserver.registry import Edit
+from timonier.apiserver.registry import Edit, edited
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.verbs import apply
 from timonier.apiserver.verbs.create import caller
@@ -42,12 +42,12 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         return of_object(request, SCALE, scale_of(kind, obj), now)
     author, wanted = caller(request), scaling(server, request)
 
-    def edit(obj: Object) -> Object:
+    async def edit(obj: Object) -> Object:
         before = managed_scale(kind, obj)
-        after = wanted(clone(before))
+        after = await edited(wanted, clone(before))
         assert after is not None
         if bodies.media_type(request) != apply.MEDIA_TYPE:
-            server.registry.ownership.changed(SCALE, after, before, author.manager, "scale", {})
+            await server.registry.ownership.changed(SCALE, after, before, author.manager, "scale", {})
         return with_managers(kind, rescaled(kind, obj, after), after)
 
     changed = await server.registry.change(kind, request.namespace, request.name, edit, "scale", author,

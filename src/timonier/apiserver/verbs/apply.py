@@ -48,9 +48,9 @@ def edit_of(server: ApiServer, request: Request, kind: Kind) -> Edit:
     manager, config, subresource = applier(request), configuration(request, kind), request.subresource
     resets = server.registry.strategy(kind).resets(kind, subresource)
 
-    def edit(live: Object) -> Object:
-        applied = server.registry.ownership.apply(kind, live or None, config, manager, subresource, resets,
-                                                  force=request.flag("force"))
+    async def edit(live: Object) -> Object:
+        applied = await server.registry.ownership.apply(kind, live or None, config, manager, subresource, resets,
+                                                        force=request.flag("force"))
         return settled(request, kind, live, applied)
     return edit
 
