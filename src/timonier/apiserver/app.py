@@ -80,6 +80,7 @@ class ApiServer:
         self.messages = Messages(settings.protobuf_cache)
         self.audiences = Audiences(self.messages, self.clock.now, registry.views, self.metrics.watch_events)
         self.backends = Backends(self)
+        self.metrics.sources.append(self.backends.families)
         self.bootstrapped = asyncio.Event()
         self.closing = False
         self.parts: dict[str, Any] = {}

@@ -199,3 +199,17 @@ async def test_who_is_gone_leaves_nothing_behind(tmp_path: Path, monkeypatch: py
         await cluster.settle()
         assert (await cluster.get(f"{ROOT}/flunders")).code == 404
         assert "wardle.example.com" not in (await cluster.get("/apis")).content.decode()
+
+
+async def test_what_is_built_in_goes_on_whatever_an_api_service_says(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with aggregated(tmp_path, monkeypatch) as (cluster, _):
+        spec = {"groupPriorityMinimum": 1, "versionPriority": 1, "service": {"namespace": "wardle", "name": "api"}}
+        for group in ("apps", "odd.example.com"):
+            await cluster.post(SERVICES, {"metadata": {"name": f"v1.{group}"}, "spec": spec | {
+                "group": group, "version": "v1", "caBundle": base64.b64encode(b"nonsense").decode()}})
+        await cluster.settle()
+        assert (await cluster.get("/apis/apps/v1/deployments")).code == 200
+        assert (await cluster.get("/apis/odd.example.com/v1/things")).code == 503
+        text = (await cluster.get("/metrics")).content.decode()
+        assert 'aggregator_unavailable_apiservice{name="v1.odd.example.com"} 1.0' in text

@@ -6,23 +6,29 @@ They are read from the watch cache, and read again when an APIService changed. W
 
 from __future__ import annotations
 
+import logging
 import ssl as tls
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import orjson
 
-from timonier.apiserver.aggregation.local import API_SERVICE, AVAILABLE
+from timonier.apiserver.aggregation.local import API_SERVICE, AVAILABLE, BUILT_IN
 from timonier.apiserver.endpoints import dial
-from timonier.apiserver.hooks import trusting
+from timonier.apiserver.hooks import NotAnswered, trusting
 from timonier.apiserver.kubelets import kubelets_of
+from timonier.apiserver.meters import gauge
 from timonier.apiserver.request import User
 from timonier.kit.http import Connections, unverified
 
 if TYPE_CHECKING:
+    from prometheus_client import Metric
+
     from timonier.apiserver.app import ApiServer
+
+log = logging.getLogger(__name__)
 
 Object = dict[str, Any]
 PORT = 443
@@ -86,7 +92,7 @@ class Backends:
         self._seen = changes
         before, self._known = {each.name: each for each in self._known.values()}, {}
         for obj in registry.peek_all(API_SERVICE):
-            if obj["spec"].get("service"):
+            if obj["spec"].get("service") and (obj["spec"].get("group", ""), obj["spec"]["version"]) not in BUILT_IN:
                 found = self._made(obj, before.get(obj["metadata"]["name"]))
                 self._known[found.group, found.version] = found
         kept = {id(each.connections) for each in self._known.values()}
@@ -110,12 +116,21 @@ class Backends:
         return found
 
     def _trust(self, spec: Object) -> tls.SSLContext:
-        """TLS to a backend, with the front proxy's own certificate."""
-        context = unverified() if spec.get("insecureSkipTLSVerify") else trusting(spec.get("caBundle") or "")
+        """TLS to a backend, with the front proxy's certificate. What cannot be read of a bundle vouches for nobody."""
+        try:
+            context = unverified() if spec.get("insecureSkipTLSVerify") else trusting(spec.get("caBundle") or "")
+        except NotAnswered as error:
+            log.warning("caBundle of an APIService not read", extra={"error": str(error)})
+            context = tls.SSLContext(tls.PROTOCOL_TLS_CLIENT)
         settings = self._server.settings
         if settings.proxy_client_cert_file and settings.proxy_client_key_file:
             context.load_cert_chain(settings.proxy_client_cert_file, settings.proxy_client_key_file)
         return context
+
+    def families(self) -> Iterator[Metric]:
+        """Whether each backend is available, under Kubernetes's name."""
+        yield gauge("aggregator_unavailable_apiservice", "Whether the API that another server answers is unavailable.",
+                    ("name",), (((each.name,), not each.available) for each in self.all()))
 
     async def let_go(self) -> None:
         """Close the connections to backends that are no more."""

@@ -164,6 +164,7 @@ class Gate:
         kept, self.levels = self.levels, {}
         for name, obj in found.items():
             level = self.levels[name] = kept.get(name) or Level(name, limit=at_first(self.bounds[name]))
+            level.limit = max(1, min(max(level.limit, self.bounds[name].low), self.bounds[name].high))
             level.uid = obj["metadata"].get("uid", "")
             level.reshape(shape(obj["spec"]))
         self._schemas = in_order(with_mandatory(schemas, defaults.SCHEMAS).values(), self.levels)
