@@ -83,8 +83,11 @@ class ControlPlane:
         self.start("apiserver", *to_arguments(self.settings))
 
     def start_manager(self) -> None:
-        settings = ControllerSettings(kubeconfig=self.folder / "controllers.kubeconfig",
-                                      root_ca_file=self.authority.pair.certificate)
+        ca = self.authority.pair
+        settings = ControllerSettings(
+            kubeconfig=self.folder / "controllers.kubeconfig", root_ca_file=ca.certificate,
+            cluster_signing_cert_file=ca.certificate, cluster_signing_key_file=ca.key,
+            service_account_private_key_file=self.folder / "sa.key")
         self.start("manager", *to_arguments(settings), "--scheduler-kubeconfig",
                    str(self.folder / "scheduler.kubeconfig"))
 

@@ -3,7 +3,9 @@
 import pytest
 from support.policy_world import World, thing
 
-from timonier.api.errors import BadRequest, Invalid
+from timonier.api.errors import BadRequest
+from timonier.api.kinds import BY_ID
+from timonier.api.validation import validate
 from timonier.apiserver.auth.authorise import Authoriser
 from timonier.apiserver.auth.escalation import uncovered
 from timonier.apiserver.auth.policy import objects
@@ -53,8 +55,53 @@ async def test_may_they(reviews):
     assert (await reviews.answer("SubjectAccessReview", question, ROOT))["status"]["allowed"]
     local = await reviews.answer("LocalSubjectAccessReview", question, ROOT, "ns")
     assert local["status"]["allowed"]
-    with pytest.raises(Invalid, match=r"must match metadata\.namespace"):
-        await reviews.answer("LocalSubjectAccessReview", question, ROOT, "other")
+
+
+BOTH = asks()["spec"] | {"nonResourceAttributes": {"verb": "get", "path": "/"}}
+NEITHER = "spec.resourceAttributes: Invalid value: null: exactly one of nonResourceAttributes or resourceAttributes"
+SELECTOR = "spec.resourceAttributes.fieldSelector"
+
+
+@pytest.mark.parametrize(("kind", "question", "wrong"), [
+    ("SelfSubjectAccessReview", {"spec": {}}, NEITHER),
+    ("SelfSubjectAccessReview", {"spec": BOTH}, "cannot be specified in combination with resourceAttributes"),
+    ("SelfSubjectAccessReview", asks() | {"metadata": {"name": "x"}}, "must be empty"),
+    ("SelfSubjectAccessReview", asks(fieldSelector={}), f"{SELECTOR}.requirements: Required value: when {SELECTOR} is"),
+    ("SelfSubjectAccessReview", asks(fieldSelector={"rawSelector": "a=b", "requirements": [{"key": "a"}]}),
+     "may not specified at the same time as requirements"),
+    ("SelfSubjectAccessReview", asks(labelSelector={"requirements": [{"key": "a", "operator": "In"}]}),
+     "must be specified when `operator` is 'In' or 'NotIn'"),
+    ("SubjectAccessReview", asks(), "at least one of user or group must be specified"),
+    ("LocalSubjectAccessReview", {"spec": asks()["spec"] | {"user": "a"}, "metadata": {"namespace": "other"}},
+     'spec.resourceAttributes.namespace: Invalid value: "ns": must match metadata.namespace'),
+    ("LocalSubjectAccessReview", {"spec": {"user": "a", "nonResourceAttributes": {"verb": "get", "path": "/"}}},
+     "disallowed on this kind of request")])
+def test_questions_that_make_no_sense_are_told_so(kind, question, wrong):
+    causes = validate(BY_ID[f"authorization.k8s.io/v1/{kind}"], question)
+    assert wrong in "; ".join(f"{cause.field}: {cause.message}" for cause in causes)
+
+
+async def test_what_is_selected_counts_where_an_authoriser_looks_at_it():
+    pods = asks(fieldSelector={"requirements": [{"key": "spec.nodeName", "operator": "In", "values": ["n1"]}]})
+    node = User("system:node:n1", groups=("system:nodes",))
+    reviews = Reviews(None, Authoriser(World(), ["Node"]))
+    for question, allowed in ((pods, True), (asks(), False), (asks(fieldSelector={"rawSelector": "spec.nodeName=n1"}),
+                                                             True)):
+        assert (await reviews.answer("SelfSubjectAccessReview", question, node))["status"]["allowed"] is allowed
+    unread = asks(labelSelector={"rawSelector": "a in ("}, fieldSelector={"requirements": [
+        {"key": "a", "operator": "Exists"}]})
+    status = (await reviews.answer("SelfSubjectAccessReview", unread, node))["status"]
+    assert "labelSelector ignored due to parse error" in status["evaluationError"]
+    assert "fieldSelector partially ignored" in status["evaluationError"]
+
+
+async def test_rules_that_cannot_be_listed_are_told_of():
+    for modes, user, words in ((["Node", "RBAC"], User("system:node:n", groups=("system:nodes",)), "node authorizer"),
+                               ([Reviews(None, None), "RBAC"], ANN, "webhook authorizer")):
+        answer = await Reviews(None, Authoriser(World(), modes)).answer(
+            "SelfSubjectRulesReview", {"spec": {"namespace": "ns"}}, user)
+        assert answer["status"]["incomplete"]
+        assert answer["status"]["evaluationError"] == f"{words} does not support user rule resolution"
 
 
 async def test_a_review_of_a_token_needs_one(reviews):

@@ -156,7 +156,7 @@ RULES: dict[str, Rules] = {
     "certificates.k8s.io/v1/PodCertificateRequest": Rules(certificates.pod_request, certificates.pod_request_update),
     "authentication.k8s.io/v1/SelfSubjectReview": Rules(nothing),
     "authentication.k8s.io/v1/TokenReview": Rules(nothing),
-    "authorization.k8s.io/v1/LocalSubjectAccessReview": Rules(access.subject_access_review),
+    "authorization.k8s.io/v1/LocalSubjectAccessReview": Rules(access.local_access_review),
     "authorization.k8s.io/v1/SelfSubjectAccessReview": Rules(access.self_access_review),
     "authorization.k8s.io/v1/SelfSubjectRulesReview": Rules(nothing),
     "authorization.k8s.io/v1/SubjectAccessReview": Rules(access.subject_access_review),

@@ -89,17 +89,27 @@ def binding_update(obj: Obj, old: Obj, causes: Causes) -> None:
 
 
 def subject_access_review(obj: Obj, causes: Causes) -> None:
+    self_access_review(obj, causes)
     spec = obj.get("spec", {})
     if not spec.get("user") and not spec.get("groups"):
         causes.invalid("spec.user", spec.get("user", ""), "at least one of user or group must be specified")
-    access(spec, causes)
+
+
+def local_access_review(obj: Obj, causes: Causes) -> None:
+    """A review within a namespace asks about what is in it, and nowhere else."""
+    spec, namespace = obj.get("spec", {}), obj.get("metadata", {}).get("namespace", "")
+    nameless = obj | {"metadata": {key: value for key, value in obj.get("metadata", {}).items() if key != "namespace"}}
+    subject_access_review(nameless, causes)
+    asked = spec.get("resourceAttributes", {}).get("namespace", "")
+    if "resourceAttributes" in spec and asked != namespace:
+        causes.invalid("spec.resourceAttributes.namespace", asked, "must match metadata.namespace")
+    if "nonResourceAttributes" in spec:
+        causes.invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"],
+                       "disallowed on this kind of request")
 
 
 def self_access_review(obj: Obj, causes: Causes) -> None:
-    access(obj.get("spec", {}), causes)
-
-
-def access(spec: Obj, causes: Causes) -> None:
+    spec = obj.get("spec", {})
     given = [field for field in ("resourceAttributes", "nonResourceAttributes") if field in spec]
     if len(given) == 2:
         causes.invalid("spec.nonResourceAttributes", spec["nonResourceAttributes"],
@@ -107,3 +117,30 @@ def access(spec: Obj, causes: Causes) -> None:
     elif not given:
         causes.invalid("spec.resourceAttributes", None,
                        "exactly one of nonResourceAttributes or resourceAttributes must be specified")
+    for field in ("fieldSelector", "labelSelector"):
+        selector = spec.get("resourceAttributes", {}).get(field)
+        if selector is not None:
+            asked_selector(selector, f"spec.resourceAttributes.{field}", causes)
+    metadata = {key: value for key, value in obj.get("metadata", {}).items() if value and key != "managedFields"}
+    if metadata:
+        causes.invalid("metadata", metadata, "must be empty")
+
+
+def asked_selector(selector: Obj, path: str, causes: Causes) -> None:
+    """Requirements or a text. Operators that are not known narrow nothing, so that newer clients can ask here too."""
+    raw, requirements = selector.get("rawSelector"), selector.get("requirements", ())
+    if raw and requirements:
+        causes.invalid(f"{path}.rawSelector", raw, "may not specified at the same time as requirements")
+    if not raw and not requirements:
+        causes.required(f"{path}.requirements",
+                        f"when {path} is specified, requirements or rawSelector is required")
+    for index, requirement in enumerate(requirements):
+        place, values = f"{path}.requirements[{index}]", requirement.get("values", ())
+        if not requirement.get("key"):
+            causes.required(f"{place}.key", "must be specified")
+        match requirement.get("operator", ""):
+            case "In" | "NotIn" if not values:
+                causes.required(f"{place}.values", "must be specified when `operator` is 'In' or 'NotIn'")
+            case "Exists" | "DoesNotExist" if values:
+                causes.forbidden(f"{place}.values", "may not be specified when `operator` is 'Exists' or "
+                                                    "'DoesNotExist'")

@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from timonier.api.errors import not_found
 from timonier.apiserver.admission.contract import Plugin, name_of, refuse
 from timonier.apiserver.auth.authorise import Authoriser
-from timonier.apiserver.auth.escalation import EVERY_RESOURCE, EVERY_URL, describe, uncovered
+from timonier.apiserver.auth.escalation import EVERY_RESOURCE, EVERY_URL, compact, describe, uncovered
+from timonier.apiserver.auth.identity import listed
 from timonier.apiserver.auth.rbac import GROUP, RoleRef, Rule
 from timonier.apiserver.request import MASTERS_GROUP, Attributes, Object
 
@@ -67,10 +68,9 @@ class EscalationCheck(Plugin):
         missing = self.missing(attributes, rules)
         if missing:
             user = attributes.user
-            groups = ", ".join(f'"{group}"' for group in user.groups)
-            lines = "\n".join(describe(rule) for rule in missing)
-            raise refuse(attributes, f'user "{user.name}" (groups=[{groups}]) is attempting to grant RBAC permissions '
-                         f"not currently held:\n{lines}", obj)
+            lines = "\n".join(sorted({describe(rule) for rule in compact(missing)}))
+            raise refuse(attributes, f'user "{user.name}" (groups={listed(user.groups)}) is attempting to grant RBAC '
+                         f"permissions not currently held:\n{lines}", obj)
 
     def missing(self, attributes: Attributes, rules: Iterable[Rule]) -> list[Rule]:
         """What the caller lacks of some rules, in the namespace of the request."""

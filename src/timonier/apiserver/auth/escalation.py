@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
+from timonier.apiserver.auth.identity import listed
 from timonier.apiserver.auth.rbac import EVERYTHING, Rule, url_matches
 
 EVERYTHING_SET = frozenset({EVERYTHING})
@@ -53,12 +55,17 @@ def contains(owned: frozenset[str], wanted: frozenset[str]) -> bool:
     return EVERYTHING in owned or wanted <= owned
 
 
+def compact(parts: Iterable[Rule]) -> list[Rule]:
+    """Undivided rules with the verbs of one resource together again."""
+    verbs: dict[Rule, frozenset[str]] = {}
+    for part in parts:
+        key = part if part.names or part.urls else replace(part, verbs=frozenset())
+        verbs[key] = verbs.get(key, frozenset()) | part.verbs
+    return [replace(rule, verbs=found) for rule, found in verbs.items()]
+
+
 def describe(rule: Rule) -> str:
-    """`{APIGroups:["apps"], Resources:["deployments"], Verbs:["get"]}`"""
-    named = (("APIGroups", rule.groups), ("Resources", rule.resources), ("ResourceNames", rule.names),
-             ("NonResourceURLs", rule.urls), ("Verbs", rule.verbs))
-    return "{" + ", ".join(f"{name}:[{', '.join(quoted(values))}]" for name, values in named if values) + "}"
-
-
-def quoted(values: Iterable[str]) -> list[str]:
-    return [f'"{value}"' for value in sorted(values)]
+    """`{APIGroups:["apps"], Resources:["deployments"], Verbs:["get" "list"]}`"""
+    named = (("APIGroups", rule.groups), ("Resources", rule.resources), ("NonResourceURLs", rule.urls),
+             ("ResourceNames", rule.names), ("Verbs", rule.verbs))
+    return "{" + ", ".join(f"{name}:{listed(sorted(values))}" for name, values in named if values) + "}"

@@ -17,6 +17,7 @@ from timonier.apiserver.request import Attributes, Object, User
 
 GROUP = "rbac.authorization.k8s.io"
 EVERYTHING = "*"
+ACCOUNT = "ServiceAccount"
 RULE_PARTS = ("verbs", "apiGroups", "resources", "resourceNames")
 
 
@@ -95,18 +96,22 @@ class Binding:
     key: BindingKey
     role: RoleRef
     subjects: tuple[Subject, ...]
+    accounts: frozenset[Subject] = frozenset()
+    """The subjects that are named as service accounts."""
 
     @classmethod
     def of(cls, obj: Object) -> Binding:
         namespace = obj["metadata"].get("namespace", "")
         ref = obj.get("roleRef") or {}
         role = RoleRef(namespace if ref.get("kind") == "Role" else "", ref.get("name", ""))
-        subjects = tuple(subject_of(subject, namespace) for subject in obj.get("subjects") or ())
-        return cls(BindingKey(namespace, obj["metadata"]["name"]), role, subjects)
+        given = [(subject_of(subject, namespace), subject.get("kind")) for subject in obj.get("subjects") or ()]
+        accounts = frozenset(subject for subject, kind in given if kind == ACCOUNT)
+        key = BindingKey(namespace, obj["metadata"]["name"])
+        return cls(key, role, tuple(subject for subject, _ in given), accounts)
 
 
 def subject_of(subject: Mapping[str, Any], namespace: str) -> Subject:
-    if subject.get("kind") == "ServiceAccount":
+    if subject.get("kind") == ACCOUNT:
         return Subject("User", service_account(subject.get("namespace") or namespace, subject.get("name", "")))
     return Subject(subject.get("kind", ""), subject.get("name", ""))
 
@@ -205,4 +210,7 @@ def describe_grant(binding: Binding, subject: Subject) -> str:
     place = f'RoleBinding "{binding.key.name}/{binding.key.namespace}"' if binding.key.namespace \
         else f'ClusterRoleBinding "{binding.key.name}"'
     role = f'{"Role" if binding.role.namespace else "ClusterRole"} "{binding.role.name}"'
+    if subject in binding.accounts:
+        _, _, namespace, name = subject.name.split(":", 3)
+        return f'RBAC: allowed by {place} of {role} to {ACCOUNT} "{name}/{namespace}"'
     return f'RBAC: allowed by {place} of {role} to {subject.kind} "{subject.name}"'

@@ -1,7 +1,7 @@
 """Questions about identity and rights, asked by creating an object: who am I, may I, what may I, whose token is this.
 
 These kinds are never stored: the answer to the create is the object with its status filled in.
-Source: Kubernetes API reference, groups authentication.k8s.io and authorization.k8s.io.
+They have been validated. Source: Kubernetes API reference, groups authentication.k8s.io and authorization.k8s.io.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from timonier.api.errors import BadRequest, Cause, invalid
+from timonier.api.errors import BadRequest
 from timonier.apiserver.auth.authenticate import Authenticator
 from timonier.apiserver.auth.authorise import Authoriser
 from timonier.apiserver.auth.decision import aggregate
@@ -19,7 +19,6 @@ from timonier.apiserver.auth.node import node_of
 from timonier.apiserver.auth.questions import attributes_of
 from timonier.apiserver.request import Object, User
 
-GROUP = "authorization.k8s.io"
 INCOMPLETE = {"Node": "node authorizer does not support user rule resolution",
               "Webhook": "webhook authorizer does not support user rule resolution"}
 """Who decides without rules that could be listed."""
@@ -35,11 +34,11 @@ class Reviews:
     authoriser: Authoriser
 
     async def answer(self, kind: str, obj: Object, user: User, namespace: str = "") -> Object:
-        """The review with its status. Raises Invalid or BadRequest for questions that make no sense."""
+        """The review with its status. Raises BadRequest for questions that make no sense."""
         methods: dict[str, Callable[[Object, User, str], Coroutine[Any, Any, Object]]] = {
             "SelfSubjectReview": self.who_am_i, "TokenReview": self.whose_token,
             "SelfSubjectAccessReview": self.may_i, "SubjectAccessReview": self.may_they,
-            "LocalSubjectAccessReview": self.may_they_here, "SelfSubjectRulesReview": self.what_may_i}
+            "LocalSubjectAccessReview": self.may_they, "SelfSubjectRulesReview": self.what_may_i}
         status = await methods[kind](obj, user, namespace)
         return {**obj, "status": status}
 
@@ -65,15 +64,6 @@ class Reviews:
         subject = User(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()),
                        {key: tuple(values) for key, values in (spec.get("extra") or {}).items()})
         return await self.decide(spec, subject)
-
-    async def may_they_here(self, obj: Object, user: User, namespace: str) -> Object:
-        spec = obj.get("spec") or {}
-        asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
-        if asked != namespace:
-            raise invalid(GROUP, "LocalSubjectAccessReview", "", [Cause(
-                "FieldValueInvalid", "spec.resourceAttributes.namespace",
-                f'Invalid value: "{asked}": must match metadata.namespace')])
-        return await self.may_they(obj, user, namespace)
 
     async def decide(self, spec: Object, subject: User) -> Object:
         attributes, unread = attributes_of(spec, subject)

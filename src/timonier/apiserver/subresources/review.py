@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from timonier.api.errors import invalid
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
@@ -17,5 +18,9 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     kind = request.kind
     assert kind is not None
     obj = bodies.decode(request, kind)
+    if kind.namespaced:
+        obj["metadata"] = (obj.get("metadata") or {}) | {"namespace": request.namespace}
+    if causes := kind.shape.validate(obj, None):
+        raise invalid(kind.group, kind.kind, "", causes)
     answered = await server.access.reviews.answer(kind.kind, obj, request.user, request.namespace)
     return of_object(request, kind, {"metadata": {}} | answered, server.clock.now(), 201)
