@@ -1,4 +1,4 @@
-"""Writes the pages of docs/reference that derive from the code: commands.md and settings.md.
+"""Writes the pages of docs/reference that derive from the code: commands.md, settings.md and expressions.md.
 
     python scripts/reference.py            write them
     python scripts/reference.py --check    change nothing; exit with 1 and their names where they are stale
@@ -18,6 +18,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from timonier.api.cel.costs import PER_CALL, PER_OBJECT
+from timonier.api.cel.functions import LIBRARIES, Overload
+from timonier.api.cel.macros import MACROS
 from timonier.kit.connection import Limits
 from timonier.kit.settings import default_of, field_docs, flag_of
 from timonier.main import PASSED_ON, ROLES, VERBS, attribute
@@ -172,7 +175,50 @@ def cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|").replace("%%", "%")
 
 
-PAGES = {"commands.md": commands, "settings.md": settings}
+EXPRESSIONS_HEAD = f"""\
+# Expressions
+{MADE}
+
+Custom resource definitions, admission policies, match conditions of webhooks and the authenticator's configuration take
+expressions in CEL, the Common Expression Language: what `timonier.api.cel` knows stands here. The language itself is
+described at cel.dev and in the Kubernetes documentation, "Common Expression Language in Kubernetes".
+
+| Where | Variables |
+|---|---|
+| `x-kubernetes-validations` | `self`, and `oldSelf` in rules about changes |
+| ValidatingAdmissionPolicy, MutatingAdmissionPolicy | `object`, `oldObject`, `request`, `namespaceObject`, `params` where there is a paramKind, `variables`, `authorizer` and `authorizer.requestResource` but in messages |
+| `matchConditions` | the same, without `params` and `variables` for webhooks |
+
+One evaluation may cost {PER_CALL:,} units, all of one object {PER_OBJECT:,}: Kubernetes's units and limits. To look at a
+name or a field costs 1, to make a list 10, a map 30, an object 40; a function costs what stands in Kubernetes's own
+tables.
+
+Operators are those of the language; numbers of different types can be compared, and added or multiplied only with their
+own. Macros: {{macros}}.
+"""  # noqa: E501
+
+
+def expressions() -> str:
+    macros = ", ".join(f"`{name}`" for name in dict.fromkeys(name for name, _, _ in MACROS))
+    text = EXPRESSIONS_HEAD.format(macros=macros)
+    for library in LIBRARIES:
+        module = import_module(f"timonier.api.cel.library.{library}")
+        rows = [f"| `{signature(overload)}` | {f'1.{overload.since}' if overload.since else ''} |\n"
+                for overload in module.FUNCTIONS if overload.function[0].isalpha() and "@" not in overload.function]
+        if rows:
+            said = sentence((module.__doc__ or "").split("\n\n")[0])
+            text += f"\n## {library.capitalize()}\n{said}\n\n| Function | Since |\n|---|---|\n{''.join(rows)}"
+    return text
+
+
+def signature(overload: Overload) -> str:
+    """A function as it is written, with the types that it takes and gives."""
+    takes = [*map(str, overload.parameters)]
+    owner = f"{takes.pop(0)}." if overload.member else ""
+    return f"{owner}{overload.function}({', '.join(takes)}) → {overload.result}"
+
+
+PAGES = {"commands.md": commands, "settings.md": settings, "expressions.md": expressions}
 
 
 def stale() -> Iterable[str]:

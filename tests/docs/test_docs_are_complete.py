@@ -54,7 +54,7 @@ def names_on(page: str) -> set[str]:
     return set(re.findall(r"^\| `([^`]+)` \|", (REFERENCE / page).read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["commands.md", "settings.md"])
+@pytest.mark.parametrize("page", ["commands.md", "settings.md", "expressions.md"])
 def test_a_page_that_derives_from_the_code_is_as_the_code_says(page: str) -> None:
     assert (REFERENCE / page).read_text() == script("reference").PAGES[page](), "run: make docs"
 

@@ -21,7 +21,7 @@ from timonier.api.cel import types
 from timonier.api.cel.escaping import escape
 from timonier.api.cel.moments import parse_date, parse_duration, parse_timestamp
 from timonier.api.cel.types import Type
-from timonier.api.cel.values import Failure, equal
+from timonier.api.cel.values import NO_OVERLOAD, Failure, equal
 
 Schema = Mapping[str, Any]
 Read = Callable[[Any], Any]
@@ -241,7 +241,10 @@ class MapList(list[Any]):
     keys: tuple[str, ...] = ()
 
     def key(self, element: Any) -> tuple[Any, ...]:
-        return tuple(element.get(key) for key in self.keys)
+        if not isinstance(element, dict):
+            raise Failure(NO_OVERLOAD)
+        values = tuple(element.get(key) for key in self.keys)
+        return tuple(repr(value) if isinstance(value, (list, dict)) else value for value in values)
 
     def equals(self, other: list[Any]) -> bool:
         mine = {self.key(element): element for element in self}

@@ -18,7 +18,7 @@ from timonier.api.cel.declarations import Declared
 from timonier.api.cel.functions import Overload
 from timonier.api.cel.syntax import Call, Comprehension, ListOf, Literal, MapOf, Name, Node, ObjectOf, Select
 from timonier.api.cel.types import DYN, SIMPLE, Type
-from timonier.api.cel.values import NO_OVERLOAD, Exhausted, Failure, Optional, equal, type_of
+from timonier.api.cel.values import NO_OVERLOAD, Exhausted, Failure, Optional, Uint, equal, type_of
 from timonier.api.patterns import BadPattern, compiled
 
 Frame = list[Any]
@@ -471,10 +471,16 @@ def filled(entries: list[tuple[Run, Run, bool]], frame: Frame) -> dict[Any, Any]
             if not found.present:
                 continue
             found = found.value
+        if name.__class__ not in KEYS:
+            raise Failure(f"unsupported key type: {type_of(name)}")
         if name in made:
             raise Failure(f"Failed with repeated key: {name}")
         made[name] = found
     return made
+
+
+KEYS = frozenset({str, int, Uint, bool, float})
+"""What keys of maps may be; a double finds the integer of the same value."""
 
 
 # Which overload a call means.

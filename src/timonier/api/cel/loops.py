@@ -157,6 +157,8 @@ def collect_map(builder: Builder, step: Call, condition: Run | None, turns: Turn
             if condition is not None and not truth(condition(frame)):
                 continue
             found = [part(frame) for part in parts]
+            if len(found) == 1 and not isinstance(found[0], dict):
+                raise Failure(NO_OVERLOAD)
             for key, value in found[0].items() if len(found) == 1 else [found]:
                 if key in made:
                     raise Failure(f"insert failed: key {key} already exists")

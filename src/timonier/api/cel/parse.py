@@ -227,7 +227,7 @@ class Parser:
 
     def primary(self) -> Node:
         token = self.token
-        if token.kind not in STARTS:
+        if token.kind not in STARTS or (token.kind == "-" and self.after().kind not in ("INT", "FLOAT")):
             return self.misplaced()
         self.take()
         match token.kind:
