@@ -2,7 +2,7 @@
 
 A row says what a kind is called and what can be done with it. How it is defaulted and checked stands in
 `api.defaults` and `api.validation`, what `kubectl get` shows in `apiserver.tables`, each keyed by `Kind.id`.
-Source: the API reference of Kubernetes v1.37; only versions that it serves by default.
+Source: the API reference of Kubernetes v1.37: all versions that it serves by default, and some that it served once.
 """
 
 from __future__ import annotations
@@ -51,6 +51,8 @@ class Kind:
     storage: str = ""
     deprecated: str = ""
     """What users of the kind are warned with."""
+    judged: bool = False
+    """Of a view: whether what is written through it is held to rules of its own."""
     singular_name: str = ""
     """Where it is not just the kind in lower case."""
     lists: str = ""
@@ -88,6 +90,11 @@ class Kind:
     def id(self) -> str:
         """`apps/v1/Deployment`, `v1/Pod`: the key of tables about kinds."""
         return f"{self.apiVersion}/{self.kind}"
+
+    @cached_property
+    def stored_id(self) -> str:
+        """The id of the kind as which its objects are stored."""
+        return f"{self.storage}/{self.kind}"
 
     @cached_property
     def list_kind(self) -> str:
@@ -146,14 +153,19 @@ PACKAGES = {
 
 def kind(apiVersion: str, name: str, plural: str, *, namespaced: bool = True, short: str = "", categories: str = "",
          verbs: tuple[str, ...] = STANDARD_VERBS, subresources: tuple[Subresource, ...] = (),
-         storage: str = "", deprecated: str = "") -> Kind:
+         storage: str = "", deprecated: str = "", judged: bool = False) -> Kind:
     """A row of the table; `short` and `categories` are separated by blanks, `storage` is the stored apiVersion."""
     group, _, version = apiVersion.rpartition("/")
     package = PACKAGES.get(group, f"api.{group.split('.')[0] or 'core'}")
     return Kind(group, version, name, plural, namespaced=namespaced, short=tuple(short.split()),
                 categories=tuple(categories.split()), verbs=verbs, subresources=subresources,
                 definition=f"io.k8s.{package}.{version}.{name}", storage=storage or apiVersion,
-                deprecated=deprecated)
+                deprecated=deprecated, judged=judged)
+
+
+def gone(what: str, since: str, without: str, now: str) -> str:
+    """The warning about a version that Kubernetes itself serves no longer, in its words."""
+    return f"{what} is deprecated in {since}, unavailable in {without}; use {now}"
 
 
 CORE = [
@@ -264,7 +276,7 @@ CLUSTER = [
     kind("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False, categories="api-extensions",
          subresources=(STATUS,)),
     kind("coordination.k8s.io/v1", "Lease", "leases"),
-    kind("events.k8s.io/v1", "Event", "events", short="ev", storage="v1"),
+    kind("events.k8s.io/v1", "Event", "events", short="ev", storage="v1", judged=True),
     kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "flowschemas", namespaced=False, subresources=(STATUS,)),
     kind("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration", "prioritylevelconfigurations",
          namespaced=False, subresources=(STATUS,)),
@@ -273,7 +285,19 @@ CLUSTER = [
          short="svm", subresources=(STATUS,)),
 ]
 
-KINDS: tuple[Kind, ...] = (*CORE, *WORKLOADS, *NETWORK, *STORAGE, *DEVICES, *ACCESS, *CLUSTER)
+FORMER = [
+    kind("extensions/v1beta1", "Deployment", "deployments", subresources=(SCALE, STATUS), storage="apps/v1",
+         deprecated=gone("extensions/v1beta1 Deployment", "v1.9+", "v1.16+", "apps/v1 Deployment")),
+    kind("extensions/v1beta1", "Ingress", "ingresses", subresources=(STATUS,), storage="networking.k8s.io/v1",
+         deprecated=gone("extensions/v1beta1 Ingress", "v1.14+", "v1.22+", "networking.k8s.io/v1 Ingress")),
+    kind("apps/v1beta1", "Deployment", "deployments", subresources=(SCALE, STATUS), storage="apps/v1",
+         deprecated=gone("apps/v1beta1 Deployment", "v1.8+", "v1.16+", "apps/v1 Deployment")),
+    kind("apps/v1beta1", "StatefulSet", "statefulsets", subresources=(SCALE, STATUS), storage="apps/v1",
+         deprecated=gone("apps/v1beta1 StatefulSet", "v1.8+", "v1.16+", "apps/v1 StatefulSet")),
+]
+"""Versions of former days, for manifests of former days: views of what became of them, never preferred."""
+
+KINDS: tuple[Kind, ...] = (*CORE, *WORKLOADS, *NETWORK, *STORAGE, *DEVICES, *ACCESS, *CLUSTER, *FORMER)
 """Every built-in kind that is served."""
 
 BY_ID = {row.id: row for row in KINDS}

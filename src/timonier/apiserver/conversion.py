@@ -1,4 +1,5 @@
-"""Views of one stored object in another version: events as core/v1 and events.k8s.io/v1, autoscalers as v1 and v2.
+"""Views of one stored object in another version: events as core/v1 and events.k8s.io/v1, autoscalers as v1 and v2,
+and workloads and Ingresses as the versions of former days (`former`) had them.
 
 Every other built-in kind is stored in the version in which it is served, and passes through untouched; custom kinds
 have `apiserver.views`. Both directions make new
@@ -7,11 +8,13 @@ objects and keep what they do not name.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
 
 from timonier.api.kinds import Kind
+from timonier.apiserver import former
 
 Object = dict[str, Any]
 
@@ -36,16 +39,14 @@ def to_storage(kind: Kind, obj: Object) -> Object:
     """An object of a kind, as it is stored."""
     if not is_view(kind):
         return obj
-    result = event_to_core(obj) if kind.kind == "Event" else hpa_to_v2(obj)
-    return result | {"apiVersion": kind.storage}
+    return VIEWS[kind.kind][0](obj) | {"apiVersion": kind.storage}
 
 
 def from_storage(kind: Kind, obj: Object) -> Object:
     """A stored object as a kind shows it."""
     if not is_view(kind):
         return obj
-    result = event_from_core(obj) if kind.kind == "Event" else hpa_from_v2(obj)
-    return result | {"apiVersion": kind.apiVersion}
+    return VIEWS[kind.kind][1](obj) | {"apiVersion": kind.apiVersion}
 
 
 def event_to_core(obj: Object) -> Object:
@@ -128,3 +129,14 @@ def without_annotations(obj: Object, names: dict[str, Any]) -> Object:
     metadata = dict(obj["metadata"])
     rest = {name: text for name, text in metadata.pop("annotations").items() if name not in names}
     return obj | {"metadata": metadata | ({"annotations": rest} if rest else {})}
+
+
+Convert = Callable[[Object], Object]
+VIEWS: dict[str, tuple[Convert, Convert]] = {
+    "Event": (event_to_core, event_from_core),
+    "HorizontalPodAutoscaler": (hpa_to_v2, hpa_from_v2),
+    "Ingress": (former.ingress_to_stored, former.ingress_from_stored),
+    "Deployment": (former.deployment_to_stored, former.deployment_from_stored),
+    "StatefulSet": (former.same, former.same),
+}
+"""By kind: what makes the stored object of a view, and the view of a stored object."""

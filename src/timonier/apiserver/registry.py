@@ -202,11 +202,11 @@ class Registry:
 
     async def _create(self, kind: Kind, stored: Kind, obj: Object, attributes: Attributes, caller: Caller) -> Object:
         """Write a new object as admission left it, under the name that it now has. Raises AlreadyExists, …"""
-        metadata.begin(kind, obj["metadata"], self.clock.now())
+        metadata.begin(stored, obj["metadata"], self.clock.now())
         strategy = self.strategy(kind)
         strategy.prepare_create(stored, obj, caller.user)
         async with strategy.creating(stored, obj, dry_run=caller.dry_run):
-            refuse_invalid(stored, obj, None)
+            refuse_invalid(kind if kind.judged else stored, obj, None)
             for text in strategy.warnings(stored, obj, None):
                 caller.warn(text)
             await self.admission.validate(attributes, obj, None)
@@ -288,7 +288,7 @@ class Registry:
         elif not subresource:
             strategy.prepare_update(stored, obj, old)
         async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
-            refuse_invalid(stored, obj, old, subresource)
+            refuse_invalid(kind if kind.judged else stored, obj, old, subresource)
             for text in strategy.warnings(stored, obj, old) if not subresource else ():
                 caller.warn(text)
             await self.admission.validate(attributes, obj, old)
@@ -384,10 +384,10 @@ def finished(stored: Kind, obj: Object) -> Object:
     return obj
 
 
-def refuse_invalid(stored: Kind, obj: Object, old: Object | None, subresource: str = "") -> None:
-    """Raise Invalid with everything that is wrong."""
-    if causes := stored.shape.validate(obj, old, subresource):
-        raise errors.invalid(stored.group, stored.kind, obj["metadata"].get("name", ""), causes)
+def refuse_invalid(kind: Kind, obj: Object, old: Object | None, subresource: str = "") -> None:
+    """Raise Invalid with everything that is wrong with an object, which is as it is stored."""
+    if causes := kind.shape.validate(obj, old, subresource):
+        raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), causes)
 
 
 def attributes_of(kind: Kind, caller: Caller, verb: str, operation: str, obj: Object,

@@ -48,7 +48,7 @@ class Resources:
 
         Custom kinds are judged by their own version and converted at the door of the store (`apiserver.views`).
         """
-        return kind if kind.custom is not None else self._stored[f"{kind.storage}/{kind.kind}"]
+        return kind if kind.custom is not None else self._stored[kind.stored_id]
 
     def views(self, kind: Kind) -> tuple[Kind, ...]:
         """The other kinds by which the objects of a kind are served: other versions, cohabiting groups."""

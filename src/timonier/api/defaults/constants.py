@@ -9,6 +9,7 @@ from typing import Any
 
 CORE = "io.k8s.api.core.v1."
 APPS = "io.k8s.api.apps.v1."
+OLD_APPS, OLD_EXTENSIONS = "io.k8s.api.apps.v1beta1.", "io.k8s.api.extensions.v1beta1."
 BATCH = "io.k8s.api.batch.v1."
 AUTOSCALING = "io.k8s.api.autoscaling."
 NETWORKING = "io.k8s.api.networking.v1."
@@ -24,6 +25,7 @@ RESOURCE = "io.k8s.api.resource.v1."
 SCHEDULING = "io.k8s.api.scheduling.v1."
 
 READABLE = 0o644
+FOR_EVER = 2**31 - 1
 CONTAINER = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
 EVERYTHING = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
 WEBHOOK = {"failurePolicy": "Fail", "timeoutSeconds": 10} | EVERYTHING
@@ -59,6 +61,11 @@ CONSTANTS: dict[str, dict[str, Any]] = {
     CORE + "ReplicationControllerSpec": {"replicas": 1},
     APPS + "DeploymentSpec": {"replicas": 1, "revisionHistoryLimit": 10, "progressDeadlineSeconds": 600},
     APPS + "ReplicaSetSpec": {"replicas": 1},
+    OLD_APPS + "DeploymentSpec": {"replicas": 1, "revisionHistoryLimit": 2, "progressDeadlineSeconds": 600},
+    OLD_APPS + "StatefulSetSpec": {"replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady"},
+    OLD_EXTENSIONS + "DeploymentSpec": {"replicas": 1, "revisionHistoryLimit": FOR_EVER,
+                                        "progressDeadlineSeconds": FOR_EVER},
+    OLD_EXTENSIONS + "HTTPIngressPath": {"pathType": "ImplementationSpecific"},
     APPS + "DaemonSetSpec": {"revisionHistoryLimit": 10},
     APPS + "StatefulSetSpec": {"replicas": 1, "revisionHistoryLimit": 10, "podManagementPolicy": "OrderedReady"},
     BATCH + "CronJobSpec": {"concurrencyPolicy": "Allow", "suspend": False, "successfulJobsHistoryLimit": 3,

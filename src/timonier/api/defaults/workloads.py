@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from timonier.api.defaults.constants import APPS, AUTOSCALING, BATCH, CORE
+from timonier.api.defaults.constants import (
+    APPS,
+    AUTOSCALING,
+    BATCH,
+    CORE,
+    OLD_APPS,
+    OLD_EXTENSIONS,
+)
 from timonier.api.patches.clone import clone
 
 Obj = dict[str, Any]
@@ -29,15 +36,28 @@ def replication_controller(obj: Obj) -> None:
             obj.setdefault("metadata", {})["labels"] = dict(labels)
 
 
-def deployment(spec: Obj) -> None:
-    spec.setdefault("template", {})
-    strategy = spec.setdefault("strategy", {})
-    if not strategy.get("type"):
-        strategy["type"] = "RollingUpdate"
-    if strategy["type"] == "RollingUpdate":
-        rolling = strategy.setdefault("rollingUpdate", {})
-        rolling.setdefault("maxUnavailable", "25%")
-        rolling.setdefault("maxSurge", "25%")
+def deployment(step: int | str) -> Callable[[Obj], None]:
+    """Deployments go up and down by `step` at once."""
+    def default(spec: Obj) -> None:
+        spec.setdefault("template", {})
+        strategy = spec.setdefault("strategy", {})
+        if not strategy.get("type"):
+            strategy["type"] = "RollingUpdate"
+        if strategy["type"] == "RollingUpdate":
+            rolling = strategy.setdefault("rollingUpdate", {})
+            rolling.setdefault("maxUnavailable", step)
+            rolling.setdefault("maxSurge", step)
+    return default
+
+
+def labelled_after_template(obj: Obj) -> None:
+    """Workloads of former days: the template's labels are their own, and what they select by, where nothing is said."""
+    spec = obj.setdefault("spec", {})
+    labels = spec.get("template", {}).get("metadata", {}).get("labels")
+    if labels:
+        spec.setdefault("selector", {"matchLabels": dict(labels)})
+        if not obj.get("metadata", {}).get("labels"):
+            obj.setdefault("metadata", {})["labels"] = dict(labels)
 
 
 def daemon_set(spec: Obj) -> None:
@@ -49,6 +69,14 @@ def daemon_set(spec: Obj) -> None:
         rolling = strategy.setdefault("rollingUpdate", {})
         rolling.setdefault("maxUnavailable", 1)
         rolling.setdefault("maxSurge", 0)
+
+
+def old_stateful_set(spec: Obj) -> None:
+    """In apps/v1beta1 pods are replaced when somebody deletes them."""
+    strategy = spec.setdefault("updateStrategy", {})
+    if not strategy.get("type"):
+        strategy["type"] = "OnDelete"
+    stateful_set(spec)
 
 
 def stateful_set(spec: Obj) -> None:
@@ -107,7 +135,12 @@ def job_template(obj: Obj) -> None:
 
 WORKLOADS: dict[str, Callable[[Obj], None]] = {
     CORE + "ReplicationController": replication_controller,
-    APPS + "DeploymentSpec": deployment,
+    APPS + "DeploymentSpec": deployment("25%"),
+    OLD_APPS + "DeploymentSpec": deployment("25%"),
+    OLD_EXTENSIONS + "DeploymentSpec": deployment(1),
+    **dict.fromkeys((OLD_APPS + "Deployment", OLD_APPS + "StatefulSet", OLD_EXTENSIONS + "Deployment"),
+                    labelled_after_template),
+    OLD_APPS + "StatefulSetSpec": old_stateful_set,
     APPS + "ReplicaSetSpec": never_without("template"),
     APPS + "DaemonSetSpec": daemon_set,
     APPS + "StatefulSetSpec": stateful_set,

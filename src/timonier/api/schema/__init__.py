@@ -1,6 +1,7 @@
 """The schema of Kubernetes v1.37 that the build hook left beside this file.
 
 `structure.z` says what fields there are, `docs.z` what they are for; see `generate/schema.py` for the form of a node.
+Definitions of versions of former days are made of these (`former`).
 Both are read when first asked for, and the descriptions only by who asks for them.
 """
 
@@ -12,6 +13,8 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from timonier.api.schema.former import former, former_docs
+
 Schema = dict[str, Any]
 """A node: `type`, `format`, `properties`, `items`, `additionalProperties`, `required`, `enum`, `x-kubernetes-…`, or
 `$ref` with the bare name of a definition."""
@@ -22,7 +25,8 @@ Docs = list[Any]
 @cache
 def definitions() -> dict[str, Schema]:
     """Every definition by its full name (`io.k8s.api.core.v1.Pod`)."""
-    return read("structure.z")
+    present = read("structure.z")
+    return present | former(present)
 
 
 def definition(name: str) -> Schema:
@@ -35,10 +39,13 @@ def resolve(node: Schema) -> Schema:
     return definitions()[node["$ref"]] if "$ref" in node else node
 
 
-@cache
-def all_docs() -> dict[str, Docs]:
-    """The descriptions of every definition: a megabyte, for OpenAPI and `explain` alone."""
-    return read("docs.z")
+def read_docs() -> dict[str, Docs]:
+    """The descriptions of every definition: a megabyte, for OpenAPI and `explain` alone. Read anew with each call."""
+    present = read("docs.z")
+    return present | former_docs(present)
+
+
+all_docs = cache(read_docs)
 
 
 def docs(name: str) -> Docs:

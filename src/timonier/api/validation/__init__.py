@@ -3,8 +3,9 @@
 The object has been through `api.check` and `api.defaults`, and carries its name and namespace. What needs more than the
 object and its predecessor is not here: whether a name is taken, a quota full, an address free.
 
-`RULES` says for each kind how its names look and which functions judge it: as it is to be, against what it was, and
-through which side door. Rules of plain kinds are rows (`declared`). To add a kind, add a row.
+`RULES` says for each kind that is stored, and for each view that is judged by itself, how its names look and which
+functions judge it: as it is to be, against what it was, and through which side door. Rules of plain kinds are rows
+(`declared`). To add a kind, add a row.
 """
 
 from __future__ import annotations
@@ -115,7 +116,6 @@ RULES: dict[str, Rules] = {
         "status": workloads.replica_set_status, "scale": workloads.scale}),
     "apps/v1/StatefulSet": Rules(workloads.stateful_set, workloads.stateful_set_update, name=names.dns_label, doors={
         "status": workloads.stateful_set_status, "scale": workloads.scale}),
-    "autoscaling/v1/HorizontalPodAutoscaler": Rules(scaling.autoscaler, doors={"status": scaling.autoscaler_status}),
     "autoscaling/v2/HorizontalPodAutoscaler": Rules(scaling.autoscaler, doors={"status": scaling.autoscaler_status}),
     "batch/v1/CronJob": Rules(jobs.cron_job),
     "batch/v1/Job": Rules(jobs.job, jobs.job_update, doors={"status": jobs.job_status}),
@@ -171,7 +171,7 @@ RULES: dict[str, Rules] = {
     "apiregistration.k8s.io/v1/APIService": Rules(extensions.api_service, name=names.path_segment, doors={
         "status": extensions.api_service_status}),
     "coordination.k8s.io/v1/Lease": Rules(nodes.lease),
-    "events.k8s.io/v1/Event": Rules(events.new_event, events.new_event_update, again=False),
+    "events.k8s.io/v1/Event": Rules(events.new_event, events.new_event_update, again=False, exact=True),
     "flowcontrol.apiserver.k8s.io/v1/FlowSchema": Rules(flows.flow_schema, doors={"status": flows.flow_status}),
     "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration": Rules(flows.priority_level, doors={
         "status": flows.flow_status}),

@@ -7,7 +7,6 @@ tells of are the same: what is built in is made once.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 import orjson
 
 from timonier.api.kinds import Kind
-from timonier.api.schema import Docs, Schema
+from timonier.api.schema import Docs, Schema, read_docs
 from timonier.apiserver.documents import Document
 from timonier.apiserver.openapi import custom, protobuf
 from timonier.apiserver.openapi.operations import Operation, Parameter, operations
@@ -132,8 +131,7 @@ def custom_schemas(kinds: Sequence[Kind], root: str) -> Json:
 
 def descriptions() -> dict[str, Docs]:
     """All descriptions, read for one document and let go."""
-    found: dict[str, Docs] = orjson.loads(zlib.decompress((files("timonier.api.schema") / "docs.z").read_bytes()))
-    return found
+    return read_docs()
 
 
 def needed(actions: Iterable[Operation], kinds: Sequence[Kind]) -> list[str]:

@@ -49,7 +49,7 @@ def table(kind: Kind, objects: Iterable[Object], now: Time, include: str = "Meta
 def columns_of(kind: Kind) -> tuple[Column, ...]:
     """The columns of a kind; those of a custom one are found once and stay with its shape."""
     if kind.custom is None:
-        return COLUMNS.get(kind.id, PLAIN)
+        return COLUMNS.get(kind.id) or COLUMNS.get(kind.stored_id, PLAIN)
     found = CUSTOM_COLUMNS.get(kind.custom)
     if found is None:
         from timonier.apiserver.tables import custom
@@ -60,7 +60,7 @@ def columns_of(kind: Kind) -> tuple[Column, ...]:
 
 def row(kind: Kind, columns: Iterable[Column], obj: Object, now: Time, include: str) -> dict[str, Any]:
     made: dict[str, Any] = {"cells": [column.cell(obj, now) for column in columns]}
-    if found := ROW_CONDITIONS.get(kind.id, no_conditions)(obj):
+    if found := ROW_CONDITIONS.get(kind.stored_id, no_conditions)(obj):
         made["conditions"] = found
     if include == "Object":
         made["object"] = obj
