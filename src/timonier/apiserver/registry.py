@@ -207,8 +207,7 @@ class Registry:
         strategy.prepare_create(stored, obj, caller.user)
         async with strategy.creating(stored, obj, dry_run=caller.dry_run):
             refuse_invalid(kind if kind.judged else stored, obj, None)
-            for text in strategy.warnings(stored, obj, None):
-                caller.warn(text)
+            tell(strategy, stored, obj, None, caller)
             await self.admission.validate(attributes, obj, None)
             obj = finished(stored, obj)
             key = kind.key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
@@ -289,8 +288,8 @@ class Registry:
             strategy.prepare_update(stored, obj, old)
         async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
             refuse_invalid(kind if kind.judged else stored, obj, old, subresource)
-            for text in strategy.warnings(stored, obj, old) if not subresource else ():
-                caller.warn(text)
+            if not subresource:
+                tell(strategy, stored, obj, old, caller)
             await self.admission.validate(attributes, obj, old)
             if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)
@@ -388,6 +387,13 @@ def refuse_invalid(kind: Kind, obj: Object, old: Object | None, subresource: str
     """Raise Invalid with everything that is wrong with an object, which is as it is stored."""
     if causes := kind.shape.validate(obj, old, subresource):
         raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), causes)
+
+
+def tell(strategy: Strategy, stored: Kind, obj: Object, old: Object | None, caller: Caller) -> None:
+    """Warn the caller of what is right and better said otherwise."""
+    if caller.warn is not unheard:
+        for text in strategy.warnings(stored, obj, old):
+            caller.warn(text)
 
 
 def attributes_of(kind: Kind, caller: Caller, verb: str, operation: str, obj: Object,

@@ -11,6 +11,7 @@ from typing import Any
 
 from timonier.api.kinds import Kind
 from timonier.api.managed.fields import FieldSet
+from timonier.api.warnings import warnings
 from timonier.apiserver.request import User
 from timonier.kit.clock import Time
 
@@ -63,7 +64,7 @@ class Strategy:
 
     def warnings(self, kind: Kind, obj: Object, old: Object | None) -> Iterable[str]:
         """What whoever writes a valid object is warned of."""
-        return ()
+        return warnings(kind, obj, old)
 
     def creating(self, kind: Kind, obj: Object, *, dry_run: bool) -> AbstractAsyncContextManager[None]:
         """Around the write of a new object: what must be claimed with it, and given back where it fails."""
