@@ -51,6 +51,8 @@ class Kind:
     storage: str = ""
     deprecated: str = ""
     """What users of the kind are warned with."""
+    generation: bool = False
+    """Whether `metadata.generation` counts the changes of what is wanted."""
     judged: bool = False
     """Of a view: whether what is written through it is held to rules of its own."""
     singular_name: str = ""
@@ -153,14 +155,15 @@ PACKAGES = {
 
 def kind(apiVersion: str, name: str, plural: str, *, namespaced: bool = True, short: str = "", categories: str = "",
          verbs: tuple[str, ...] = STANDARD_VERBS, subresources: tuple[Subresource, ...] = (),
-         storage: str = "", deprecated: str = "", judged: bool = False) -> Kind:
+         storage: str = "", deprecated: str = "", judged: bool = False,
+         generation: bool = False) -> Kind:
     """A row of the table; `short` and `categories` are separated by blanks, `storage` is the stored apiVersion."""
     group, _, version = apiVersion.rpartition("/")
     package = PACKAGES.get(group, f"api.{group.split('.')[0] or 'core'}")
     return Kind(group, version, name, plural, namespaced=namespaced, short=tuple(short.split()),
                 categories=tuple(categories.split()), verbs=verbs, subresources=subresources,
                 definition=f"io.k8s.{package}.{version}.{name}", storage=storage or apiVersion,
-                deprecated=deprecated, judged=judged)
+                deprecated=deprecated, judged=judged, generation=generation)
 
 
 def gone(what: str, since: str, without: str, now: str) -> str:
@@ -184,10 +187,10 @@ CORE = [
          subresources=(Subresource("proxy", PROXY_VERBS, "", "v1", "NodeProxyOptions"), STATUS)),
     kind("v1", "PersistentVolumeClaim", "persistentvolumeclaims", short="pvc", subresources=(STATUS,)),
     kind("v1", "PersistentVolume", "persistentvolumes", namespaced=False, short="pv", subresources=(STATUS,)),
-    kind("v1", "Pod", "pods", short="po", categories="all", subresources=POD_SUBRESOURCES),
-    kind("v1", "PodTemplate", "podtemplates"),
+    kind("v1", "Pod", "pods", short="po", categories="all", subresources=POD_SUBRESOURCES, generation=True),
+    kind("v1", "PodTemplate", "podtemplates", generation=True),
     kind("v1", "ReplicationController", "replicationcontrollers", short="rc", categories="all",
-         subresources=(SCALE, STATUS)),
+         subresources=(SCALE, STATUS), generation=True),
     kind("v1", "ResourceQuota", "resourcequotas", short="quota", subresources=(STATUS,)),
     kind("v1", "Secret", "secrets"),
     kind("v1", "ServiceAccount", "serviceaccounts", short="sa",
@@ -198,26 +201,30 @@ CORE = [
 
 WORKLOADS = [
     kind("apps/v1", "ControllerRevision", "controllerrevisions"),
-    kind("apps/v1", "DaemonSet", "daemonsets", short="ds", categories="all", subresources=(STATUS,)),
-    kind("apps/v1", "Deployment", "deployments", short="deploy", categories="all", subresources=(SCALE, STATUS)),
-    kind("apps/v1", "ReplicaSet", "replicasets", short="rs", categories="all", subresources=(SCALE, STATUS)),
-    kind("apps/v1", "StatefulSet", "statefulsets", short="sts", categories="all", subresources=(SCALE, STATUS)),
+    kind("apps/v1", "DaemonSet", "daemonsets", short="ds", categories="all", subresources=(STATUS,), generation=True),
+    kind("apps/v1", "Deployment", "deployments", short="deploy", categories="all", subresources=(SCALE, STATUS),
+         generation=True),
+    kind("apps/v1", "ReplicaSet", "replicasets", short="rs", categories="all", subresources=(SCALE, STATUS),
+         generation=True),
+    kind("apps/v1", "StatefulSet", "statefulsets", short="sts", categories="all", subresources=(SCALE, STATUS),
+         generation=True),
     kind("autoscaling/v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", short="hpa", categories="all",
          subresources=(STATUS,), storage="autoscaling/v2"),
     kind("autoscaling/v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", short="hpa", categories="all",
          subresources=(STATUS,)),
-    kind("batch/v1", "CronJob", "cronjobs", short="cj", categories="all", subresources=(STATUS,)),
-    kind("batch/v1", "Job", "jobs", categories="all", subresources=(STATUS,)),
-    kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", short="pdb", subresources=(STATUS,)),
-    kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False, short="pc"),
+    kind("batch/v1", "CronJob", "cronjobs", short="cj", categories="all", subresources=(STATUS,), generation=True),
+    kind("batch/v1", "Job", "jobs", categories="all", subresources=(STATUS,), generation=True),
+    kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets", short="pdb", subresources=(STATUS,),
+         generation=True),
+    kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False, short="pc", generation=True),
 ]
 
 NETWORK = [
-    kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices"),
-    kind("networking.k8s.io/v1", "Ingress", "ingresses", short="ing", subresources=(STATUS,)),
-    kind("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False),
+    kind("discovery.k8s.io/v1", "EndpointSlice", "endpointslices", generation=True),
+    kind("networking.k8s.io/v1", "Ingress", "ingresses", short="ing", subresources=(STATUS,), generation=True),
+    kind("networking.k8s.io/v1", "IngressClass", "ingressclasses", namespaced=False, generation=True),
     kind("networking.k8s.io/v1", "IPAddress", "ipaddresses", namespaced=False, short="ip"),
-    kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", short="netpol"),
+    kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies", short="netpol", generation=True),
     kind("networking.k8s.io/v1", "ServiceCIDR", "servicecidrs", namespaced=False, subresources=(STATUS,)),
 ]
 
@@ -231,11 +238,12 @@ STORAGE = [
 ]
 
 DEVICES = [
-    kind("resource.k8s.io/v1", "DeviceClass", "deviceclasses", namespaced=False),
-    kind("resource.k8s.io/v1", "DeviceTaintRule", "devicetaintrules", namespaced=False, subresources=(STATUS,)),
+    kind("resource.k8s.io/v1", "DeviceClass", "deviceclasses", namespaced=False, generation=True),
+    kind("resource.k8s.io/v1", "DeviceTaintRule", "devicetaintrules", namespaced=False, subresources=(STATUS,),
+         generation=True),
     kind("resource.k8s.io/v1", "ResourceClaim", "resourceclaims", subresources=(STATUS,)),
     kind("resource.k8s.io/v1", "ResourceClaimTemplate", "resourceclaimtemplates"),
-    kind("resource.k8s.io/v1", "ResourceSlice", "resourceslices", namespaced=False),
+    kind("resource.k8s.io/v1", "ResourceSlice", "resourceslices", namespaced=False, generation=True),
 ]
 
 ACCESS = [
@@ -260,26 +268,27 @@ ACCESS = [
 
 CLUSTER = [
     kind("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicy", "mutatingadmissionpolicies", namespaced=False,
-         categories="api-extensions"),
+         categories="api-extensions", generation=True),
     kind("admissionregistration.k8s.io/v1", "MutatingAdmissionPolicyBinding", "mutatingadmissionpolicybindings",
-         namespaced=False, categories="api-extensions"),
+         namespaced=False, categories="api-extensions", generation=True),
     kind("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations",
-         namespaced=False, categories="api-extensions"),
+         namespaced=False, categories="api-extensions", generation=True),
     kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy", "validatingadmissionpolicies",
-         namespaced=False, categories="api-extensions", subresources=(STATUS,)),
+         namespaced=False, categories="api-extensions", subresources=(STATUS,), generation=True),
     kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding", "validatingadmissionpolicybindings",
-         namespaced=False, categories="api-extensions"),
+         namespaced=False, categories="api-extensions", generation=True),
     kind("admissionregistration.k8s.io/v1", "ValidatingWebhookConfiguration", "validatingwebhookconfigurations",
-         namespaced=False, categories="api-extensions"),
+         namespaced=False, categories="api-extensions", generation=True),
     kind("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False,
-         short="crd crds", categories="api-extensions", subresources=(STATUS,)),
+         short="crd crds", categories="api-extensions", subresources=(STATUS,), generation=True),
     kind("apiregistration.k8s.io/v1", "APIService", "apiservices", namespaced=False, categories="api-extensions",
          subresources=(STATUS,)),
     kind("coordination.k8s.io/v1", "Lease", "leases"),
     kind("events.k8s.io/v1", "Event", "events", short="ev", storage="v1", judged=True),
-    kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "flowschemas", namespaced=False, subresources=(STATUS,)),
+    kind("flowcontrol.apiserver.k8s.io/v1", "FlowSchema", "flowschemas", namespaced=False, subresources=(STATUS,),
+         generation=True),
     kind("flowcontrol.apiserver.k8s.io/v1", "PriorityLevelConfiguration", "prioritylevelconfigurations",
-         namespaced=False, subresources=(STATUS,)),
+         namespaced=False, subresources=(STATUS,), generation=True),
     kind("node.k8s.io/v1", "RuntimeClass", "runtimeclasses", namespaced=False),
     kind("storagemigration.k8s.io/v1", "StorageVersionMigration", "storageversionmigrations", namespaced=False,
          short="svm", subresources=(STATUS,)),

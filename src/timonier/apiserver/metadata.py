@@ -24,21 +24,6 @@ EMPTY: tuple[Any, ...] = ({}, [], None, "")
 STALE = "the object has been modified; please apply your changes to the latest version and try again"
 DIFFERENT_NAMESPACE = "the namespace of the provided object does not match the namespace sent on the request"
 
-GENERATIONS = frozenset({
-    "v1/Pod", "v1/ReplicationController", "apps/v1/DaemonSet", "apps/v1/Deployment", "apps/v1/ReplicaSet",
-    "apps/v1/StatefulSet", "batch/v1/CronJob", "batch/v1/Job", "policy/v1/PodDisruptionBudget",
-    "discovery.k8s.io/v1/EndpointSlice", "networking.k8s.io/v1/Ingress", "networking.k8s.io/v1/IngressClass",
-    "networking.k8s.io/v1/NetworkPolicy", "apiextensions.k8s.io/v1/CustomResourceDefinition",
-    "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration",
-    "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration",
-    "admissionregistration.k8s.io/v1/MutatingAdmissionPolicy",
-    "admissionregistration.k8s.io/v1/MutatingAdmissionPolicyBinding",
-    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy",
-    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding",
-    "flowcontrol.apiserver.k8s.io/v1/FlowSchema", "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration",
-    "resource.k8s.io/v1/DeviceClass", "resource.k8s.io/v1/ResourceSlice", "scheduling.k8s.io/v1/PriorityClass",
-})
-"""Kinds whose metadata.generation counts changes of what is wanted."""
 
 
 def generated_name(base: str) -> str:
@@ -100,7 +85,7 @@ def carry_over(kind: Kind, obj: Object, old: Object, *, unconditional: bool) -> 
 
 
 def counts_generations(kind: Kind) -> bool:
-    return kind.custom is not None or kind.id in GENERATIONS
+    return kind.custom is not None or kind.generation
 
 
 def tidy(metadata: Object) -> None:

@@ -16,6 +16,7 @@ from timonier.apiserver.strategies.base import (
     keep,
 )
 from timonier.apiserver.strategies.custom import DefinitionStrategy
+from timonier.apiserver.strategies.job import JobStrategy
 from timonier.apiserver.strategies.pod import PodStrategy
 
 Object = dict[str, Any]
@@ -86,14 +87,34 @@ class DeploymentStrategy(Strategy):
 
 
 class VolumeStrategy(Strategy):
-    """Volumes and claims wait to be bound."""
+    """Volumes wait to be bound, and remember since when."""
+
+    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
+        obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": obj["metadata"]["creationTimestamp"]}
+
+
+class ClaimStrategy(Strategy):
+    """Claims wait to be bound. What they are filled with has two names, of which either stands for both."""
 
     def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
         obj["status"] = {"phase": "Pending"}
+        name_both(obj.get("spec") or {})
+
+    def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
+        super().prepare_update(kind, obj, old)
+        name_both(obj.get("spec") or {})
+
+
+def name_both(spec: Object) -> None:
+    source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
+    if source and not reference:
+        spec["dataSourceRef"] = dict(source)
+    elif reference and not source and not reference.get("namespace"):
+        spec["dataSource"] = {key: value for key, value in reference.items() if key != "namespace"}
 
 
 class AcceptedLater(StatusAlone):
-    """Extensions of the API begin without conditions: whoever serves them says when they are established."""
+    """What somebody else carries out, and says of it how far it is, at the version that he knows."""
 
     unconditional_update = False
 
@@ -105,7 +126,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "v1/Secret": SecretStrategy,
     "v1/ReplicationController": ReplicatedStrategy,
     "v1/PersistentVolume": VolumeStrategy,
-    "v1/PersistentVolumeClaim": VolumeStrategy,
+    "v1/PersistentVolumeClaim": ClaimStrategy,
     "v1/ServiceAccount": NoUnconditionalUpdate,
     "v1/Endpoints": CreateOnUpdate,
     "v1/Event": CreateOnUpdate,
@@ -114,8 +135,11 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "apps/v1/Deployment": DeploymentStrategy,
     "apps/v1/ReplicaSet": ReplicatedStrategy,
     "apps/v1/StatefulSet": ReplicatedStrategy,
+    "batch/v1/Job": JobStrategy,
     "coordination.k8s.io/v1/Lease": type("LeaseStrategy", (CreateOnUpdate, NoUnconditionalUpdate), {}),
     "policy/v1/PodDisruptionBudget": NoUnconditionalUpdate,
+    "certificates.k8s.io/v1/ClusterTrustBundle": NoUnconditionalUpdate,
+    "certificates.k8s.io/v1/PodCertificateRequest": AcceptedLater,
     "apiextensions.k8s.io/v1/CustomResourceDefinition": DefinitionStrategy,
     "apiregistration.k8s.io/v1/APIService": AcceptedLater,
     "rbac.authorization.k8s.io/v1/Role": CreateOnUpdate,
@@ -125,10 +149,13 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "node.k8s.io/v1/RuntimeClass": NoUnconditionalUpdate,
     "storage.k8s.io/v1/CSIDriver": NoUnconditionalUpdate,
     "storage.k8s.io/v1/CSINode": NoUnconditionalUpdate,
-    "storage.k8s.io/v1/VolumeAttachment": type("AttachmentStrategy", (NoUnconditionalUpdate, StatusAlone), {}),
-    "admissionregistration.k8s.io/v1/MutatingWebhookConfiguration": NoUnconditionalUpdate,
-    "admissionregistration.k8s.io/v1/ValidatingWebhookConfiguration": NoUnconditionalUpdate,
-    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": StatusAlone,
+    "storage.k8s.io/v1/CSIStorageCapacity": NoUnconditionalUpdate,
+    "storage.k8s.io/v1/VolumeAttachment": AcceptedLater,
+    "storagemigration.k8s.io/v1/StorageVersionMigration": AcceptedLater,
+    **dict.fromkeys((f"admissionregistration.k8s.io/v1/{kind}" for kind in (
+        "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "MutatingWebhookConfiguration",
+        "ValidatingAdmissionPolicyBinding", "ValidatingWebhookConfiguration")), NoUnconditionalUpdate),
+    "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": AcceptedLater,
     "flowcontrol.apiserver.k8s.io/v1/FlowSchema": StatusAlone,
     "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration": StatusAlone,
     "resource.k8s.io/v1/DeviceTaintRule": StatusAlone,

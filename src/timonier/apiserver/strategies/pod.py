@@ -5,6 +5,7 @@ Source: Kubernetes documentation, "Pod Lifecycle" and "Pod Quality of Service Cl
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
@@ -24,6 +25,8 @@ class PodStrategy(Strategy):
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             obj["status"]["conditions"] = [dict(SCHEDULING_GATED)]
+        for term in affinity_terms(spec.get("affinity") or {}):
+            fold_keys(term, obj["metadata"].get("labels") or {})
 
     def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
         keep(obj, old, "status")
@@ -50,6 +53,25 @@ def all_but_ephemeral() -> FieldSet:
     names = definition("io.k8s.api.core.v1.PodSpec")["properties"]
     return {"f:metadata": {}, "f:status": {},
             "f:spec": {f"f:{name}": {} for name in names if name != "ephemeralContainers"}}
+
+
+def affinity_terms(affinity: Object) -> Iterator[Object]:
+    """The terms about other pods, required and preferred."""
+    for kind in ("podAffinity", "podAntiAffinity"):
+        rules = affinity.get(kind) or {}
+        yield from rules.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        for choice in rules.get("preferredDuringSchedulingIgnoredDuringExecution") or ():
+            yield choice.get("podAffinityTerm") or {}
+
+
+def fold_keys(term: Object, labels: dict[str, str]) -> None:
+    """Labels that others must share with this pod, or must not, become part of the selector (KEP-3633)."""
+    selector = term.get("labelSelector")
+    for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")) if selector is not None else ():
+        for key in term.get(field) or ():
+            if key in labels:
+                term["labelSelector"].setdefault("matchExpressions", []).append(
+                    {"key": key, "operator": operator, "values": [labels[key]]})
 
 
 SCHEDULING_GATED: Object = {"type": "PodScheduled", "status": "False", "reason": "SchedulingGated",
