@@ -22,10 +22,11 @@ EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 AGGREGATOR = "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1."
 FLOW = "io.k8s.api.flowcontrol.v1."
 RESOURCE = "io.k8s.api.resource.v1."
+CERTIFICATES = "io.k8s.api.certificates.v1."
 SCHEDULING = "io.k8s.api.scheduling.v1."
 
 READABLE = 0o644
-FOR_EVER = 2**31 - 1
+FOR_EVER, A_DAY = 2**31 - 1, 24 * 3600
 CONTAINER = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
 EVERYTHING = {"matchPolicy": "Equivalent", "namespaceSelector": {}, "objectSelector": {}}
 WEBHOOK = {"failurePolicy": "Fail", "timeoutSeconds": 10} | EVERYTHING
@@ -46,6 +47,9 @@ CONSTANTS: dict[str, dict[str, Any]] = {
     CORE + "DownwardAPIVolumeSource": {"defaultMode": READABLE},
     CORE + "ProjectedVolumeSource": {"defaultMode": READABLE},
     CORE + "ServiceAccountTokenProjection": {"expirationSeconds": 3600},
+    CORE + "PodCertificateProjection": {"maxExpirationSeconds": A_DAY},
+    CERTIFICATES + "PodCertificateRequestSpec": {"maxExpirationSeconds": A_DAY},
+    CORE + "FileKeySelector": {"optional": False},
     CORE + "HostPathVolumeSource": {"type": ""},
     CORE + "ISCSIVolumeSource": {"iscsiInterface": "default"},
     CORE + "ISCSIPersistentVolumeSource": {"iscsiInterface": "default"},
