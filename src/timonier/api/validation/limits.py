@@ -55,8 +55,8 @@ def resource_quota(obj: Obj, causes: Causes) -> None:
 
 
 def fits(scope: str, name: str) -> bool:
-    """Whether a resource can be counted within a scope; what is no resource of quotas is not held to that."""
-    return name not in QUOTA or name in SCOPES.get(scope, ())
+    """Whether a resource can be counted within a scope; what nobody knows, of either, is not held to that."""
+    return name not in QUOTA or scope not in SCOPES or name in SCOPES[scope]
 
 
 def scopes(spec: Obj, hard: Obj, causes: Causes) -> None:
