@@ -58,6 +58,32 @@ class Unasked:
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
 
 
+UNASKED = Unasked()
+
+
+@dataclass(frozen=True)
+class Fronted:
+    """Admission that is shown something else than the object that is written: the form in which a subresource has it.
+
+    `show` makes the form of an object, `take` what becomes of the object where admission changed the form.
+    """
+
+    admission: Admission
+    show: Callable[[Object], Object]
+    take: Callable[[Object, Object], Object]
+
+    async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
+        assert obj is not None
+        shown = self.show(obj)
+        await self.admission.admit(attributes, shown, None if old is None else self.show(old))
+        taken = self.take(obj, shown)
+        obj.clear()
+        obj.update(taken)
+
+    async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
+        await self.admission.validate(attributes, *(None if each is None else self.show(each) for each in (obj, old)))
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """On whose behalf the registry acts, and how."""
@@ -184,7 +210,7 @@ class Registry:
             await self.ownership.created(kind, obj, caller.manager, resets)
         obj = to_storage(kind, obj)
         attributes = attributes_of(kind, caller, "create", "CREATE", obj)
-        await self._admit(attributes, obj, None)
+        await admitted(self.admission, attributes, obj, None)
         base = obj["metadata"].get("generateName") or ""
         if obj["metadata"].get("name") or not base:
             return await self._create(kind, stored, obj, attributes, caller)
@@ -238,11 +264,12 @@ class Registry:
 
     async def change(self, kind: Kind, namespace: str, name: str, edit: Edit, subresource: str = "",
                      caller: Caller = INTERNAL, *, verb: str = "update", create: Permit | None = None,
-                     record: bool = True) -> Object:
+                     record: bool = True, admission: Admission | None = None) -> Object:
         """Apply an edit to an object as it is when written. Raises NotFound, and whatever the edit raises.
 
         `edit` works on the kind's own version; its result is defaulted here. With a permit to `create`, it is asked
         what it makes of `{}` where there is no such object. `record` is false where it says itself who manages what.
+        `admission` is asked instead of the registry's own.
         """
         key = kind.key(namespace, name)
         item = await self._current(kind, key)
@@ -253,7 +280,8 @@ class Registry:
                 await create()
                 return await self._create_by_update(kind, edit, namespace, caller, record=record)
             try:
-                return await self._change(kind, item, edit, subresource, caller, verb, record=record)
+                return await self._change(kind, item, edit, subresource, caller, verb, record=record,
+                                          admission=admission or self.admission)
             except contract.Conflict as lost:
                 item = None if lost.current is None else await self.views.one(kind, entry_item(lost.current))
         raise too_busy(kind, name)
@@ -267,7 +295,7 @@ class Registry:
         return await self.create(kind, obj, namespace, caller, record=record)
 
     async def _change(self, kind: Kind, item: Item, edit: Edit, subresource: str, caller: Caller,
-                      verb: str, *, record: bool) -> Object:
+                      verb: str, *, record: bool, admission: Admission) -> Object:
         """One attempt. Raises the store's Conflict where the item is no longer the current one."""
         stored, strategy, old = self.resources.stored(kind), self.strategy(kind), item.fresh()
         wanted = await edited(edit, from_storage(kind, item.fresh()))
@@ -281,7 +309,7 @@ class Registry:
                                          strategy.resets(kind, subresource))
         obj = to_storage(kind, wanted)
         attributes = attributes_of(kind, caller, verb, "UPDATE", obj, subresource)
-        await self._admit(attributes, obj, old)
+        await admitted(admission, attributes, obj, old)
         if subresource == "status":
             strategy.prepare_status(stored, obj, old)
         elif not subresource:
@@ -290,7 +318,7 @@ class Registry:
             refuse_invalid(kind if kind.judged else stored, obj, old, subresource)
             if not subresource:
                 tell(strategy, stored, obj, old, caller)
-            await self.admission.validate(attributes, obj, old)
+            await admission.validate(attributes, obj, old)
             if subresource not in FOUND_OUT:
                 metadata.count_change(stored, obj, old)
             obj = finished(stored, obj)
@@ -308,10 +336,12 @@ class Registry:
                 raise unavailable(error) from error
         return from_storage(kind, with_revision(obj, revision))
 
-    async def delete(self, kind: Kind, namespace: str, name: str, caller: Caller = INTERNAL) -> tuple[Object, bool]:
+    async def delete(self, kind: Kind, namespace: str, name: str, caller: Caller = INTERNAL, *,
+                     admission: Admission | None = None) -> tuple[Object, bool]:
         """Delete an object, as `caller.options` (DeleteOptions) say. Raises NotFound, Conflict.
 
-        Returns the object as it was or now is, and whether it is gone already.
+        Returns the object as it was or now is, and whether it is gone already. `admission` is asked instead of the
+        registry's own.
         """
         options, stored = DeleteOptions.of(caller.options), self.resources.stored(kind)
         key = kind.key(namespace, name)
@@ -320,18 +350,18 @@ class Registry:
             if item is None:
                 raise errors.not_found(kind.group, kind.plural, name)
             try:
-                return await self._delete(kind, stored, item, options, caller)
+                return await self._delete(kind, stored, item, options, caller, admission or self.admission)
             except contract.Conflict as lost:
                 item = None if lost.current is None else await self.views.one(kind, entry_item(lost.current))
         raise too_busy(kind, name)
 
-    async def _delete(self, kind: Kind, stored: Kind, item: Item, options: DeleteOptions,
-                      caller: Caller) -> tuple[Object, bool]:
+    async def _delete(self, kind: Kind, stored: Kind, item: Item, options: DeleteOptions, caller: Caller,
+                      admission: Admission) -> tuple[Object, bool]:
         old = item.fresh()
         self.strategy(kind).prepare_delete(stored, old, self.clock.now())
         attributes = attributes_of(kind, caller, "delete", "DELETE", old)
-        await self.admission.admit(attributes, None, old)
-        await self.admission.validate(attributes, None, old)
+        await admission.admit(attributes, None, old)
+        await admission.validate(attributes, None, old)
         wanted = deletion.plan(stored, old, options, self.clock.now()).obj
         if wanted is None or deletion.over(stored, wanted):
             if not caller.dry_run:
@@ -345,13 +375,6 @@ class Registry:
         except contract.Unavailable as error:
             raise unavailable(error) from error
         return from_storage(kind, with_revision(wanted, revision)), False
-
-    async def _admit(self, attributes: Attributes, obj: Object, old: Object | None) -> None:
-        """Have admission change an object; what it makes of managedFields has to make sense."""
-        before = obj["metadata"].get("managedFields")
-        await self.admission.admit(attributes, obj, old)
-        if trouble := ownership.admitted(obj, before):
-            attributes.warn(trouble)
 
     async def _remove(self, stored: Kind, item: Item) -> None:
         try:
@@ -374,6 +397,14 @@ async def edited(edit: Edit, obj: Object) -> Object | None:
     """What an edit makes of an object."""
     made = edit(obj)
     return made if made is None or isinstance(made, dict) else await made
+
+
+async def admitted(admission: Admission, attributes: Attributes, obj: Object, old: Object | None) -> None:
+    """Have admission change an object; what it makes of managedFields has to make sense."""
+    before = obj["metadata"].get("managedFields")
+    await admission.admit(attributes, obj, old)
+    if trouble := ownership.admitted(obj, before):
+        attributes.warn(trouble)
 
 
 def finished(stored: Kind, obj: Object) -> Object:

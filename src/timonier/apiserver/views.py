@@ -104,12 +104,12 @@ class Views:
 
     async def stored(self, kind: Kind, obj: Object) -> Object:
         """An object as it is to lie in the store. Raises ApiError."""
-        if kind.custom is None or obj["apiVersion"] == kind.storage:
-            return obj
         return await self.converted(kind, obj, kind.storage)
 
     async def converted(self, kind: Kind, obj: Object, apiVersion: str) -> Object:
-        """An object of a custom kind in another version. Raises ApiError."""
+        """An object of a custom kind in another version; any other as it is. Raises ApiError."""
+        if kind.custom is None or obj["apiVersion"] == apiVersion:
+            return obj
         converter = self._converter(kind)
         if converter.immediate:
             return converter.at_once(obj, apiVersion)

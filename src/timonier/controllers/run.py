@@ -30,6 +30,11 @@ from timonier.controllers.nodelifecycle.eviction import TaintEvictionController
 from timonier.controllers.nodelifecycle.health import NodeHealthController
 from timonier.controllers.podgc import PodGarbageController
 from timonier.controllers.policystatus import PolicyStatusController
+from timonier.controllers.protection import (
+    AttributesClassProtectionController,
+    ClaimProtectionController,
+    VolumeProtectionController,
+)
 from timonier.controllers.replicaset import ReplicaSetController
 from timonier.controllers.resourcequota.controller import ResourceQuotaController, quotas_of
 from timonier.controllers.resourcequota.mirrors import Counted
@@ -70,6 +75,9 @@ def chosen(settings: ControllerSettings, client: Client, discovered: Discovered,
         TaintEvictionController(),
         PodGarbageController(settings.terminated_pod_gc_threshold),
         PolicyStatusController(),
+        ClaimProtectionController(),
+        VolumeProtectionController(),
+        AttributesClassProtectionController(),
     ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support.api_server import config, pod, running
+from support.definitions import FOOS, define, definition, foo, version
 from support.webhook_server import add, allow, configuration, deny, hook, patching, webhook
 
 CONFIGS = "/api/v1/namespaces/default/configmaps"
@@ -320,3 +321,52 @@ async def test_conditions_that_cannot_be_compiled_are_refused_with_the_configura
         reply = await cluster.post(MUTATING, configuration("bad", hook(server.client(), **condition("1 +"))))
         assert reply.code == 422
         assert "webhooks[0].matchConditions[0].expression" in reply.message
+
+
+async def test_what_goes_through_a_subresource_is_shown_as_the_subresource_has_it(tmp_path):
+    async with running(tmp_path) as cluster, webhook(tmp_path) as server:
+        await cluster.post("/api/v1/namespaces/default/serviceaccounts", {"metadata": {"name": "default"}})
+        template = {"metadata": {"labels": {"app": "web"}}, "spec": pod()["spec"]}
+        sets = "/apis/apps/v1/namespaces/default/replicasets"
+        await cluster.post(sets, {"metadata": {"name": "web"}, "spec": {
+            "replicas": 1, "selector": {"matchLabels": {"app": "web"}}, "template": template}})
+        await cluster.post(PODS, pod("web"))
+        server.decide = lambda request: patching({"op": "replace", "path": "/spec/replicas", "value": 5})(request) \
+            if request["kind"]["kind"] == "Scale" else {"allowed": True}
+        await configure(cluster, "all", hook(server.client(), operations=["*"], groups=["*"], resources=[
+            "replicasets/scale", "pods/binding", "pods/eviction"]))
+        reply = await cluster.patch(f"{sets}/web/scale", {"spec": {"replicas": 3}})
+        assert reply.json["spec"]["replicas"] == 5
+        await cluster.post(f"{PODS}/web/binding", {"metadata": {"name": "web"}, "target": {"name": "n1"}})
+        await cluster.post(f"{PODS}/web/eviction", {"metadata": {"name": "web"}})
+        shown = [(review["request"]["operation"], review["request"]["object"]["kind"]) for review in server.asked]
+        assert shown == [("UPDATE", "Scale"), ("CREATE", "Binding"), ("CREATE", "Eviction")]
+        assert server.asked[0]["request"]["oldObject"]["spec"] == {"replicas": 1}
+
+
+async def test_custom_objects_are_changed_in_the_version_of_the_rule_and_pruned(tmp_path):
+    async with running(tmp_path) as cluster, webhook(tmp_path) as server:
+        schema = {"type": "object", "properties": {"size": {"type": "integer"}, "colour": {"type": "string"}}}
+        await define(cluster, definition(version("v1", schema), version("v2", schema)))
+        server.decide = patching(add("/spec/colour", "red"), add("/spec/unheard", "of"))
+        await configure(cluster, "all", hook(server.client(), groups=["example.com"], versions=["v2"],
+                                             resources=["foos"]))
+        reply = await cluster.post(FOOS, foo(spec={"size": 1}))
+        assert reply.code == 201, reply.message
+        assert (reply.json["apiVersion"], reply.json["spec"]) == ("example.com/v1", {"size": 1, "colour": "red"})
+        request = server.asked[0]["request"]
+        assert (request["object"]["apiVersion"], request["kind"]["version"], request["requestKind"]["version"]) == \
+            ("example.com/v2", "v2", "v1")
+
+
+async def test_custom_objects_are_counted_by_quotas(tmp_path):
+    async with running(tmp_path) as cluster:
+        await define(cluster)
+        hard = {"count/foos.example.com": "1"}
+        quotas = "/api/v1/namespaces/default/resourcequotas"
+        made = await cluster.post(quotas, {"metadata": {"name": "q"}, "spec": {"hard": hard}})
+        status = {"hard": hard, "used": {"count/foos.example.com": "0"}}
+        await cluster.put(f"{quotas}/q/status", made.json | {"status": status})
+        assert (await cluster.post(FOOS, foo("a"))).code == 201
+        reply = await cluster.post(FOOS, foo("b"))
+        assert "exceeded quota: q, requested: count/foos.example.com=1" in reply.message

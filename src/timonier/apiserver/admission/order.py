@@ -19,10 +19,23 @@ from timonier.apiserver.admission.certificates import (
 )
 from timonier.apiserver.admission.configuration import Configuration, read
 from timonier.apiserver.admission.contract import Plugin
+from timonier.apiserver.admission.defaults import DefaultIngressClass, DefaultStorageClass
 from timonier.apiserver.admission.escalation import EscalationCheck
+from timonier.apiserver.admission.images import AlwaysPullImages
 from timonier.apiserver.admission.limit_ranger import LimitRanger
 from timonier.apiserver.admission.namespace_lifecycle import NamespaceLifecycle
 from timonier.apiserver.admission.node_restriction import NodeRestriction
+from timonier.apiserver.admission.node_selector import PodNodeSelector, PodTolerationRestriction
+from timonier.apiserver.admission.optional import (
+    AlwaysAdmit,
+    AlwaysDeny,
+    DenyServiceExternalIPs,
+    ExtendedResourceToleration,
+    LimitPodHardAntiAffinityTopology,
+    NamespaceAutoProvision,
+    NamespaceExists,
+)
+from timonier.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
 from timonier.apiserver.admission.plugins import Chain
 from timonier.apiserver.admission.pod_security import PodSecurity
 from timonier.apiserver.admission.policies.plugins import MutatingPolicies, ValidatingPolicies
@@ -30,7 +43,9 @@ from timonier.apiserver.admission.priority import Priority
 from timonier.apiserver.admission.resource_quota import ResourceQuota
 from timonier.apiserver.admission.runtime_class import RuntimeClass
 from timonier.apiserver.admission.service_account import ServiceAccount
+from timonier.apiserver.admission.storage import PersistentVolumeClaimResize, StorageObjectInUseProtection
 from timonier.apiserver.admission.tolerations import DefaultTolerationSeconds, TaintNodesByCondition
+from timonier.apiserver.admission.topology import PodTopologyLabels
 from timonier.apiserver.admission.webhooks.calling import Webhooks
 from timonier.apiserver.admission.webhooks.configured import MUTATING, VALIDATING, Configured
 from timonier.apiserver.admission.webhooks.counts import Counts
@@ -59,8 +74,8 @@ class Parts:
 
     def webhooks(self, kind: Kind) -> Webhooks:
         server, registry = self.server, self.server.registry
-        return Webhooks(registry, Configured(registry, kind), hooks_of(server), registry.resources, server.authoriser,
-                        server.clock, self.counts)
+        return Webhooks(registry, Configured(registry, kind), hooks_of(server), registry.resources, registry.views,
+                        server.authoriser, server.clock, self.counts)
 
     @property
     def policies(self) -> tuple[Registry, Resources, Authoriser]:
@@ -87,37 +102,38 @@ def on(name: str, make: Callable[[Parts], Plugin]) -> Row:
 
 
 ORDER = (
-    Row("AlwaysAdmit"),
-    Row("NamespaceAutoProvision"),
+    Row("AlwaysAdmit", lambda parts: AlwaysAdmit()),
+    Row("NamespaceAutoProvision", lambda parts: NamespaceAutoProvision(parts.server.registry)),
     on("NamespaceLifecycle", lambda parts: NamespaceLifecycle(parts.server.registry)),
-    Row("NamespaceExists"),
-    Row("LimitPodHardAntiAffinityTopology"),
+    Row("NamespaceExists", lambda parts: NamespaceExists(parts.server.registry)),
+    Row("LimitPodHardAntiAffinityTopology", lambda parts: LimitPodHardAntiAffinityTopology()),
     on("LimitRanger", lambda parts: LimitRanger(parts.server.registry)),
     on("ServiceAccount", lambda parts: ServiceAccount(parts.server.registry)),
     on("NodeRestriction", lambda parts: NodeRestriction(parts.server.registry, parts.server.authoriser)),
     on("TaintNodesByCondition", lambda parts: TaintNodesByCondition()),
-    Row("AlwaysPullImages"),
+    Row("AlwaysPullImages", lambda parts: AlwaysPullImages()),
     Row("ImagePolicyWebhook"),
     on("PodSecurity", lambda parts: parts.pod_security),
-    Row("PodNodeSelector"),
+    Row("PodNodeSelector", lambda parts: PodNodeSelector(parts.server.registry)),
     on("Priority", lambda parts: Priority(parts.server.registry)),
     on("DefaultTolerationSeconds", lambda parts: DefaultTolerationSeconds()),
-    Row("PodTolerationRestriction"),
+    Row("PodTolerationRestriction", lambda parts: PodTolerationRestriction(parts.server.registry)),
     Row("EventRateLimit"),
-    Row("ExtendedResourceToleration"),
-    Row("DefaultStorageClass"),
-    Row("StorageObjectInUseProtection"),
+    Row("ExtendedResourceToleration", lambda parts: ExtendedResourceToleration()),
+    on("DefaultStorageClass", lambda parts: DefaultStorageClass(parts.server.registry)),
+    on("StorageObjectInUseProtection", lambda parts: StorageObjectInUseProtection()),
     Row("PodGroupProtection"),
-    Row("OwnerReferencesPermissionEnforcement"),
-    Row("PersistentVolumeClaimResize"),
+    Row("OwnerReferencesPermissionEnforcement", lambda parts: OwnerReferencesPermissionEnforcement(
+        parts.server.authoriser, parts.server.registry.resources)),
+    on("PersistentVolumeClaimResize", lambda parts: PersistentVolumeClaimResize(parts.server.registry)),
     on("RuntimeClass", lambda parts: RuntimeClass(parts.server.registry)),
     on("CertificateApproval", lambda parts: CertificateApproval(parts.server.authoriser)),
     on("CertificateSigning", lambda parts: CertificateSigning(parts.server.authoriser)),
     on("ClusterTrustBundleAttest", lambda parts: ClusterTrustBundleAttest(parts.server.authoriser)),
     on("CertificateSubjectRestriction", lambda parts: CertificateSubjectRestriction()),
-    Row("DefaultIngressClass"),
-    Row("DenyServiceExternalIPs"),
-    Row("PodTopologyLabels"),
+    on("DefaultIngressClass", lambda parts: DefaultIngressClass(parts.server.registry)),
+    Row("DenyServiceExternalIPs", lambda parts: DenyServiceExternalIPs()),
+    on("PodTopologyLabels", lambda parts: PodTopologyLabels(parts.server.registry)),
     Row("PodGroupWorkloadExists"),
     Row("NodeDeclaredFeatureValidator"),
     Row("JobValidation"),
@@ -128,7 +144,7 @@ ORDER = (
     on("ValidatingAdmissionWebhook", lambda parts: ValidatingWebhooks(parts.webhooks(VALIDATING))),
     on(RBAC, lambda parts: EscalationCheck(parts.server.authoriser)),
     on("ResourceQuota", lambda parts: ResourceQuota(parts.server.registry, parts.server.clock)),
-    Row("AlwaysDeny"),
+    Row("AlwaysDeny", lambda parts: AlwaysDeny()),
 )
 """All plugins of Kubernetes v1.37, and one of ours. NodeRestriction runs unless disabled: not so in Kubernetes itself,
 but in everything that installs it."""

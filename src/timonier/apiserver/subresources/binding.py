@@ -11,8 +11,10 @@ from timonier.api import times
 from timonier.api.errors import BadRequest, Cause, Conflict, conflict, invalid
 from timonier.api.kinds import BY_ID
 from timonier.apiserver import bodies
+from timonier.apiserver.admission.contract import CREATE
 from timonier.apiserver.answers import encoded, success
 from timonier.apiserver.documents import Answer
+from timonier.apiserver.registry import UNASKED
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.verbs.create import caller
 from timonier.kit.clock import Time
@@ -33,15 +35,20 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         raise BadRequest(f"the name of the object ({metadata['name']}) does not match the name on the URL ({name})")
     if metadata.get("namespace") not in (None, "", request.namespace):
         raise BadRequest("the namespace of the provided object does not match the namespace sent on the request")
+    metadata |= {"name": name, "namespace": request.namespace}
+    author = caller(request)
+    attributes = request.attributes(operation=CREATE, name=name, options=author.options)
+    await server.registry.admission.admit(attributes, binding, None)
     target = binding.get("target") or {}
     refuse_invalid(name, target)
-    now = server.clock.now()
+    await server.registry.admission.validate(attributes, binding, None)
+    metadata, now = binding["metadata"], server.clock.now()
 
     def edit(pod: Object) -> Object:
         return bound(pod, target["name"], metadata, now)
 
-    await server.registry.change(POD, request.namespace, name, edit, "binding", caller(request), verb="create",
-                                 record=False)
+    await server.registry.change(POD, request.namespace, name, edit, "binding", author, verb="create",
+                                 record=False, admission=UNASKED)
     return encoded(201, success() | {"code": 201}, request.form.whole)
 
 

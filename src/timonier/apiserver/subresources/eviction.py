@@ -13,9 +13,10 @@ from timonier.api.errors import BadRequest, Cause, InternalError, TooManyRequest
 from timonier.api.kinds import BY_ID
 from timonier.api.selectors import BadSelector, Labels
 from timonier.apiserver import bodies
+from timonier.apiserver.admission.contract import CREATE
 from timonier.apiserver.answers import encoded, success
 from timonier.apiserver.documents import Answer
-from timonier.apiserver.registry import Caller
+from timonier.apiserver.registry import UNASKED, Caller
 from timonier.apiserver.request import Object, Request
 from timonier.kit.clock import Time
 
@@ -36,10 +37,13 @@ async def serve(server: ApiServer, request: Request) -> Answer:
     options = eviction.get("deleteOptions") or {}
     dry_run = bodies.dry_run(request) or "All" in (options.get("dryRun") or ())
     author = Caller(request.user, dry_run, request.warn, options, request.annotate)
+    attributes = request.attributes(operation=CREATE, dry_run=dry_run)
+    await server.registry.admission.admit(attributes, eviction, None)
+    await server.registry.admission.validate(attributes, eviction, None)
     pod = await server.registry.get(POD, request.namespace, request.name)
     if counts(pod):
         await take(server, pod, author)
-    await server.registry.delete(POD, request.namespace, request.name, author)
+    await server.registry.delete(POD, request.namespace, request.name, author, admission=UNASKED)
     return encoded(201, success() | {"code": 201}, request.form.whole)
 
 

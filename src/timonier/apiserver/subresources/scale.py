@@ -18,7 +18,7 @@ from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.custom import scale as custom
 from timonier.apiserver.documents import Answer
-from timonier.apiserver.registry import Edit, edited
+from timonier.apiserver.registry import Edit, Fronted, edited
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.verbs import apply
 from timonier.apiserver.verbs.create import caller
@@ -50,8 +50,9 @@ async def serve(server: ApiServer, request: Request) -> Answer:
             await server.registry.ownership.changed(SCALE, after, before, author.manager, "scale", {})
         return with_managers(kind, rescaled(kind, obj, after), after)
 
+    shown = Fronted(server.registry.admission, partial(scale_of, kind), partial(rescaled, kind))
     changed = await server.registry.change(kind, request.namespace, request.name, edit, "scale", author,
-                                           verb=request.verb, record=False)
+                                           verb=request.verb, record=False, admission=shown)
     return of_object(request, SCALE, scale_of(kind, changed), now)
 
 

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from timonier.api.errors import BadRequest, Cause, InternalError
+from timonier.api.errors import ApiError, BadRequest, Cause, InternalError
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.apiserver.admission.webhooks.configured import Configured, Hook, Registry, in_namespace
@@ -22,6 +22,7 @@ from timonier.apiserver.conversion import from_storage, is_view, to_storage
 from timonier.apiserver.hooks import Hooks, NotAnswered
 from timonier.apiserver.request import Attributes, Object
 from timonier.apiserver.resources import Resources
+from timonier.apiserver.views import Views
 from timonier.kit.clock import Clock
 
 DEFAULT_SECONDS = 10
@@ -52,6 +53,7 @@ class Webhooks:
     configured: Configured
     hooks: Hooks
     resources: Resources
+    views: Views
     authoriser: Authoriser
     clock: Clock
     counts: Counts
@@ -112,7 +114,7 @@ class Webhooks:
         except Unusable as error:
             raise NotCalled(hook.name, f"could not create admission objects: {error}", 400) from error
         question = review(version, uid, attributes, self.asked(attributes, obj),
-                          self.shown(found.place, attributes, obj, old))
+                          await self.shown(found.place, attributes, obj, old))
         within = hook.spec.get("timeoutSeconds") or DEFAULT_SECONDS
         try:
             body = await self.hooks.post(hook.spec["clientConfig"], question, within)
@@ -137,28 +139,35 @@ class Webhooks:
         assert attributes.kind is not None
         return attributes.kind.apiVersion, attributes.kind.kind
 
-    def shown(self, place: Place, attributes: Attributes, obj: Object | None, old: Object | None) -> Shown:
-        """The objects as the webhook's rule names them."""
+    async def shown(self, place: Place, attributes: Attributes, obj: Object | None, old: Object | None) -> Shown:
+        """The objects as the webhook's rule names them. Raises InternalError where they cannot be converted."""
         if foreign(attributes):
             apiVersion, kind = self.asked(attributes, obj)
             return Shown(place, apiVersion, kind, obj, old)
         row = self.row(place, attributes)
-        return Shown(place, row.apiVersion, row.kind, obj and whole(row, obj), old and whole(row, old))
+        return Shown(place, row.apiVersion, row.kind, *[each and await self.whole(row, each) for each in (obj, old)])
+
+    async def whole(self, row: Kind, obj: Object) -> Object:
+        """A copy of an object as a kind shows it, with the zero values that Go writes."""
+        try:
+            return whole(row, await self.views.converted(row, clone(obj), row.apiVersion))
+        except ApiError as error:
+            raise InternalError(f"Internal error occurred: {error.message}") from error
 
     def row(self, place: Place, attributes: Attributes) -> Kind:
         found = self.resources.at(place.group, place.version, place.resource) or attributes.kind
         assert found is not None
         return found
 
-    def patched(self, found: Invocation, attributes: Attributes, obj: Object,
-                patch: Callable[[Object], Object]) -> Object:
+    async def patched(self, found: Invocation, attributes: Attributes, obj: Object,
+                      patch: Callable[[Object], Object]) -> Object:
         """The object with a webhook's patch, which was made for it as the webhook was shown it."""
         if foreign(attributes):
             return patch(clone(obj))
         row = self.row(found.place, attributes)
-        wanted = row.shape.check(patch(whole(row, obj))).obj
+        wanted = row.shape.check(patch(await self.whole(row, obj))).obj
         row.shape.default(wanted)
-        return to_storage(row, wanted)
+        return to_storage(row, await self.views.converted(row, wanted, obj["apiVersion"]))
 
 
 def whole(row: Kind, obj: Object) -> Object:

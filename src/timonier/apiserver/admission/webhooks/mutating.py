@@ -74,7 +74,7 @@ class MutatingWebhooks(Plugin):
         try:
             answer = await self.webhooks.ask(found, attributes, obj, old, mutating=True)
             if answer.patch:
-                changed = self.apply(found, attributes, obj, answer.patch)
+                changed = await self.apply(found, attributes, obj, answer.patch)
                 attributes.annotate(PATCH + key, noted(hook, patch=answer.patch, patchType="JSONPatch"), "Request")
         except NotCalled:
             if not hook.ignores_failure:
@@ -85,16 +85,16 @@ class MutatingWebhooks(Plugin):
             attributes.annotate(MUTATION + key, noted(hook, mutated=changed))
         return changed
 
-    def apply(self, found: Invocation, attributes: Attributes, obj: Object | None, patch: list[Any]) -> bool:
+    async def apply(self, found: Invocation, attributes: Attributes, obj: Object | None, patch: list[Any]) -> bool:
         """Patch the object in place; whether that made a difference. Raises InternalError for an impossible patch."""
         if obj is None:
             raise InternalError(f'Internal error occurred: admission webhook "{found.hook.name}" attempted to modify '
                                 "the object, which is not supported for this operation")
         try:
-            wanted = self.webhooks.patched(found, attributes, obj, lambda shown: json_patch(shown, patch))
+            wanted = await self.webhooks.patched(found, attributes, obj, lambda shown: json_patch(shown, patch))
         except ApiError as error:
             raise InternalError(f"Internal error occurred: {reason(error)}") from error
-        unpatched = self.webhooks.patched(found, attributes, obj, lambda shown: shown)
+        unpatched = await self.webhooks.patched(found, attributes, obj, lambda shown: shown)
         if wanted == unpatched:
             return False
         obj.clear()
