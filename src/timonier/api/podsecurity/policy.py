@@ -13,6 +13,8 @@ PRIVILEGED, BASELINE, RESTRICTED = "privileged", "baseline", "restricted"
 LEVELS = (PRIVILEGED, BASELINE, RESTRICTED)
 """From the least strict to the strictest."""
 MODES = ("enforce", "audit", "warn")
+LABELS = {mode: (PREFIX + mode, f"{PREFIX}{mode}-version") for mode in MODES}
+"""By mode: the label of its level, and that of its version."""
 LATEST = "latest"
 VERSION = re.compile(r"v1\.([0-9]|[1-9][0-9]*)")
 NEWEST = 37
@@ -55,8 +57,10 @@ def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list
     What cannot be read counts as the strictest for what is enforced, and as nothing for the other modes.
     """
     policy, wrong = defaults, list[Cause]()
-    for mode in MODES:
-        level, version = labels.get(PREFIX + mode), labels.get(f"{PREFIX}{mode}-version")
+    for mode, (of_level, of_version) in LABELS.items():
+        if of_level not in labels and of_version not in labels:
+            continue
+        level, version = labels.get(of_level), labels.get(of_version)
         standard: Standard = getattr(policy, mode)
         if level is not None:
             if level not in LEVELS:

@@ -66,10 +66,11 @@ def compute(requests: Amounts, limits: Amounts) -> dict[str, str]:
     return result | {f"limits.{name}": amount for name, amount in limits.items() if name in COMPUTE}
 
 
-def total(spec: Object, part: str) -> dict[str, str]:
+def total(spec: Object, part: str, *, overhead: bool = True) -> dict[str, str]:
     """What a pod needs at once: its containers and sidecars, or an init container beside the sidecars before it.
 
-    What the pod says for itself as a whole goes before that; overhead comes on top. Source: KEP-753, KEP-2837.
+    What the pod says for itself as a whole goes before that; overhead, where asked for, comes on top.
+    Source: KEP-753, KEP-2837.
     """
     running: dict[str, str] = {}
     for container in spec.get("containers") or ():
@@ -84,10 +85,10 @@ def total(spec: Object, part: str) -> dict[str, str]:
             starting = maximum(starting, added(sidecars, of(container, part)))
     whole = maximum(added(running, sidecars), starting)
     own = {name: amount for name, amount in of(spec, part).items() if name in POD_LEVEL or name.startswith(HUGE)}
-    overhead = spec.get("overhead") or {}
+    above = (spec.get("overhead") or {}) if overhead else {}
     if part == "limits":  # what has no limit has none with overhead either
-        overhead = {name: amount for name, amount in overhead.items() if name in whole | own}
-    return added(whole | own, overhead)
+        above = {name: amount for name, amount in above.items() if name in whole | own}
+    return added(whole | own, above)
 
 
 def of(holder: Object, part: str) -> Amounts:

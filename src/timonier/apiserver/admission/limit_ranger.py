@@ -6,13 +6,13 @@ Source: Kubernetes documentation, "Limit Ranges".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import NamedTuple
 
 from timonier.api.kinds import BY_ID
-from timonier.api.quantity import canonical, parse, render
+from timonier.api.quantity import canonical, parse
+from timonier.api.quota.pods import total
 from timonier.apiserver.admission.contract import CREATE, UPDATE, Plugin, Registry, is_pod, refuse
 from timonier.apiserver.request import Attributes, Object
 
@@ -103,8 +103,7 @@ def pod_violations(pod: Object, limit_range: Object) -> Iterator[str]:
     for item in items(limit_range, "Container"):
         for container in (*containers, *initial):
             yield from violations(item, "Container", container)
-    whole = Claimed(total([c.requests for c in containers], [c.requests for c in initial]),
-                    total([c.limits for c in containers], [c.limits for c in initial]))
+    whole = Claimed(total(spec, "requests", overhead=False), total(spec, "limits", overhead=False))
     for item in items(limit_range, "Pod"):
         yield from violations(item, "Pod", whole)
 
@@ -112,23 +111,6 @@ def pod_violations(pod: Object, limit_range: Object) -> Iterator[str]:
 def claimed(container: Object) -> Claimed:
     resources = container.get("resources") or {}
     return Claimed(resources.get("requests") or {}, resources.get("limits") or {})
-
-
-def total(containers: Sequence[Amounts], initial: Sequence[Amounts]) -> dict[str, str]:
-    """The sum over containers, and at least what each init container needs alone.
-
-    A limit that one container does not name is no limit of the pod, so only resources that all name are summed.
-    """
-    sums: dict[str, tuple[Fraction, str]] = {}
-    for resource in dict.fromkeys(name for amounts in containers for name in amounts):
-        if all(resource in amounts for amounts in containers):
-            values = [amounts[resource] for amounts in containers]
-            sums[resource] = sum((parse(value) for value in values), Fraction(0)), values[0]
-    for amounts in initial:
-        for resource, value in amounts.items():
-            if resource in sums and parse(value) > sums[resource][0]:
-                sums[resource] = parse(value), value
-    return {resource: render(value, like) for resource, (value, like) in sums.items()}
 
 
 def violations(item: Object, kind: str, asked: Claimed) -> Iterator[str]:

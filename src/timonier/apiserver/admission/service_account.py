@@ -6,13 +6,13 @@ annotation `kubernetes.io/enforce-mountable-secrets`, deprecated since v1.32, is
 
 from __future__ import annotations
 
-import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
 from timonier.api.errors import NotFound
 from timonier.api.kinds import BY_ID
 from timonier.apiserver.admission.contract import CREATE, Plugin, Registry, is_pod, refuse
+from timonier.apiserver.metadata import generated_name
 from timonier.apiserver.request import Attributes, Object
 from timonier.kit.clock import Clock, SystemClock
 
@@ -23,7 +23,6 @@ VOLUME = "kube-api-access-"
 TOKEN_SECONDS = 3607
 """Lifetime that the kubelet asks for: an hour, and a mark by which such tokens are told from others."""
 MIRROR = "kubernetes.io/config.mirror"
-SUFFIX_LETTERS = "bcdfghjklmnpqrstvwxz2456789"
 WAIT_FOR_DEFAULT, WAIT_STEP = 10, 0.1
 """A new namespace gets its default account from a controller; a pod created at once waits this often, this long."""
 
@@ -105,7 +104,7 @@ def mount_token(spec: Object) -> None:
     volumes = spec.setdefault("volumes", [])
     name = next((volume["name"] for volume in volumes if volume["name"].startswith(VOLUME)), "")
     if not name:
-        name = VOLUME + "".join(secrets.choice(SUFFIX_LETTERS) for _ in range(5))
+        name = generated_name(VOLUME)
         volumes.append(token_volume(name))
     for container in without:
         container.setdefault("volumeMounts", []).append(
