@@ -26,6 +26,7 @@ class World:
 
     def remove(self, kind_id, namespace, name):
         del self.objects[kind_id, namespace, name]
+        self.revision += 1
         self.versions[kind_id] += 1
 
     def peek(self, kind, namespace, name):

@@ -16,8 +16,10 @@ import orjson
 
 from timonier.api.errors import AlreadyExists, ApiError, NotFound
 from timonier.api.kinds import BY_ID, Kind
+from timonier.api.times import rfc3339
 from timonier.apiserver.registry import Registry
 from timonier.apiserver.settings import ApiServerSettings
+from timonier.kit.clock import Time
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +48,7 @@ async def bootstrap(registry: Registry, settings: ApiServerSettings) -> None:
           for name, (value, text) in PRIORITIES.items()),
         ensure(registry, SERVICE_CIDR, {"metadata": {"name": "kubernetes"},
                                         "spec": {"cidrs": [settings.service_cluster_ip_range]}}),
-        ensure(registry, SERVICE, service(settings)))
+        ensure(registry, SERVICE, service(settings)), ensure(registry, CONFIG_MAP, tracking(registry.clock.now())))
     await publish(registry, settings)
     await put(registry, CONFIG_MAP, authentication(settings), "data")
 
@@ -63,6 +65,12 @@ def authentication(settings: ApiServerSettings) -> Object:
         data |= {"requestheader-client-ca-file": text_of(settings.requestheader_client_ca_file)} | {
             key: orjson.dumps(values).decode() for key, values in lists.items()}
     return {"metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"}, "data": data}
+
+
+def tracking(now: Time) -> Object:
+    """Since when the last use of tokens in Secrets is kept, for whoever wants to delete those that are not used."""
+    return {"metadata": {"name": "kube-apiserver-legacy-service-account-token-tracking", "namespace": "kube-system"},
+            "data": {"since": rfc3339(now)[:len("2006-01-02")]}}
 
 
 def text_of(file: Path) -> str:

@@ -152,6 +152,11 @@ class Registry:
         """What can be shown of an item without waiting: as it was stored, where a webhook would have to convert it."""
         return item if kind.custom is None else self.views.now(kind, item) or item
 
+    @property
+    def revision(self) -> int:
+        """Up to which revision of the store the caches are right."""
+        return self.feed.revision
+
     def changes(self, kind: Kind) -> int:
         """A number that grows with every change of the kind."""
         return self.cache(kind).version

@@ -65,7 +65,8 @@ async def run(settings: ApiServerSettings) -> None:
         check_pair(settings.kubelet_client_certificate, settings.kubelet_client_key)
     if settings.proxy_client_cert_file and settings.proxy_client_key_file:
         check_pair(settings.proxy_client_cert_file, settings.proxy_client_key_file)
-    ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, settings.client_ca_file)
+    clients = [file for file in (settings.client_ca_file, settings.requestheader_client_ca_file) if file is not None]
+    ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, *clients)
     async with opened(settings, clock) as store, audited(settings, clock) as auditor:
         feed = Feed(store, settings.watch_history)
         registry, addresses, ports = make_registry(settings, feed, clock)

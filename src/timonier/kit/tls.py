@@ -31,16 +31,16 @@ GO_ON = Callback(lambda store, argument: 1)
 """What OpenSSL calls instead of verifying a chain. Lives as long as the process, since contexts point to it."""
 
 
-def server_context(certificate: Path, key: Path, clients: Path | None = None) -> ssl.SSLContext:
-    """TLS for a server with its certificate. With `clients`, the CA of clients, these are asked for a certificate.
+def server_context(certificate: Path, key: Path, *clients: Path) -> ssl.SSLContext:
+    """TLS for a server with its certificate. With `clients`, the CAs of clients, these are asked for a certificate.
 
     Raises CannotRun where a file cannot be used.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load(context, certificate, key, clients)
+    load(context, certificate, key, *clients)
     context.set_alpn_protocols(["http/1.1"])
-    if clients is not None:
+    if clients:
         context.verify_mode = ssl.CERT_OPTIONAL
         if not leave_verifying_to_us(context):
             log.info("clients with a foreign certificate will see a broken handshake, for this Python's ssl is unknown",
@@ -50,23 +50,22 @@ def server_context(certificate: Path, key: Path, clients: Path | None = None) ->
 
 def check_pair(certificate: Path, key: Path) -> None:
     """Raise CannotRun where a certificate and its key cannot be used."""
-    load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key, None)
+    load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), certificate, key)
 
 
-def load(context: ssl.SSLContext, certificate: Path, key: Path, clients: Path | None) -> None:
-    for file in (certificate, key, clients):
-        if file is not None:
-            with needed("cannot read certificates"):
-                file.open("rb").close()
+def load(context: ssl.SSLContext, certificate: Path, key: Path, *clients: Path) -> None:
+    for file in (certificate, key, *clients):
+        with needed("cannot read certificates"):
+            file.open("rb").close()
     try:
         context.load_cert_chain(certificate, key, password="")  # never asks on a terminal
     except ssl.SSLError as error:
         raise CannotRun(f"{certificate} and {key} are not a certificate and its key (PEM): {error}") from error
-    if clients is not None:
+    for file in clients:
         try:
-            context.load_verify_locations(clients)
+            context.load_verify_locations(file)
         except ssl.SSLError as error:
-            raise CannotRun(f"{clients} holds no certificates (PEM): {error}") from error
+            raise CannotRun(f"{file} holds no certificates (PEM): {error}") from error
 
 
 def leave_verifying_to_us(context: ssl.SSLContext) -> bool:

@@ -25,7 +25,7 @@ class Authoriser:
     def __init__(self, cache: Cache, members: Sequence[str | decision.Authoriser] = ("Node", "RBAC")) -> None:
         self.index = Index()
         self._policy = [Mirror(cache, kind, self.index.put, self._remover(kind.kind)) for kind in POLICY_KINDS]
-        self._cache = cache
+        self._cache, self._seen = cache, -1
         self.modes: tuple[str, ...] = ()
         """Who is asked, by the names of their modes."""
         self._chain = Chain()
@@ -52,8 +52,11 @@ class Authoriser:
 
     def refresh(self) -> None:
         """Bring the index up to date with roles and bindings."""
-        for mirror in self._policy:
-            mirror.refresh()
+        revision = self._cache.revision
+        if revision != self._seen:
+            for mirror in self._policy:
+                mirror.refresh()
+            self._seen = revision
 
     def _remover(self, kind: str) -> Callable[[str, str], None]:
         return lambda namespace, name: self.index.remove(kind, namespace, name)

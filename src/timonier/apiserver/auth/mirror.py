@@ -18,6 +18,10 @@ from timonier.apiserver.request import Object
 class Cache(Protocol):
     """The part of the registry that is read here. What it gives is shared: never change it."""
 
+    @property
+    def revision(self) -> int:
+        """Up to which revision of the store it is right."""
+
     def peek(self, kind: Kind, namespace: str, name: str) -> Object | None: ...
 
     def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]: ...

@@ -18,6 +18,8 @@ from timonier.apiserver.request import Attributes, Object, User
 GROUP = "rbac.authorization.k8s.io"
 EVERYTHING = "*"
 ACCOUNT = "ServiceAccount"
+REMEMBERED = 8192
+"""Questions whose fitting rules are remembered."""
 RULE_PARTS = ("verbs", "apiGroups", "resources", "resourceNames")
 
 
@@ -42,14 +44,16 @@ class Rule:
         return {name: value for name, value in parts.items() if value}
 
     def allows(self, attributes: Attributes) -> bool:
+        return self.fits(attributes) and (not self.names or attributes.name in self.names)
+
+    def fits(self, attributes: Attributes) -> bool:
+        """Whether the rule allows a request for some object, if not for the one that it names."""
         verbs = self.verbs
         if attributes.verb not in verbs and EVERYTHING not in verbs:
             return False
         if not attributes.is_resource:
             return any(url_matches(url, attributes.path) for url in self.urls)
         if attributes.group not in self.groups and EVERYTHING not in self.groups:
-            return False
-        if self.names and attributes.name not in self.names:
             return False
         return resource_matches(self.resources, attributes.resource, attributes.subresource)
 
@@ -129,9 +133,12 @@ class Index:
     bindings: dict[BindingKey, Binding] = field(default_factory=dict)
     bound: dict[tuple[Subject, str], dict[BindingKey, Binding]] = field(default_factory=dict)
     """Bindings by subject and namespace; the empty namespace is the whole cluster."""
+    version: int = 0
+    """Grows with every change."""
 
     def put(self, obj: Object) -> None:
         """Take in a Role, ClusterRole, RoleBinding or ClusterRoleBinding, new or changed."""
+        self.version += 1
         metadata = obj["metadata"]
         if obj["kind"] in ("Role", "ClusterRole"):
             rules = tuple(Rule.of(rule) for rule in obj.get("rules") or ())
@@ -144,6 +151,7 @@ class Index:
             self.bound.setdefault((subject, binding.key.namespace), {})[binding.key] = binding
 
     def remove(self, kind: str, namespace: str, name: str) -> None:
+        self.version += 1
         if kind in ("Role", "ClusterRole"):
             self.roles.pop(RoleRef(namespace, name), None)
         else:
@@ -174,15 +182,43 @@ class Index:
             yield from self.roles.get(binding.role, ())
 
 
-@dataclass(frozen=True, slots=True)
+Grant = tuple[Rule, str]
+"""A rule that fits a request but for the name, and the reason that it gives."""
+
+
+@dataclass(slots=True)
 class Rbac:
-    """The authoriser over an index, which `refresh` brings up to date."""
+    """The authoriser over an index, which `refresh` brings up to date.
+
+    Clients ask the same few things again and again, so which rules fit a request (whatever object it names) is
+    remembered until roles or bindings change.
+    """
 
     index: Index
     refresh: Callable[[], None] = lambda: None
+    known: dict[tuple[object, ...], tuple[tuple[Grant, ...], str]] = field(default_factory=dict)
+    version: int = -1
 
     async def decide(self, attributes: Attributes) -> Decision:
         self.refresh()
+        if self.version != self.index.version or len(self.known) > REMEMBERED:
+            self.known.clear()
+            self.version = self.index.version
+        user = attributes.user
+        key = (user.name, user.groups, attributes.verb, attributes.group, attributes.resource, attributes.subresource,
+               attributes.namespace, attributes.path if not attributes.is_resource else "")
+        found = self.known.get(key)
+        if found is None:
+            found = self.known[key] = self.fitting(attributes)
+        grants, refused = found
+        for rule, reason in grants:
+            if not rule.names or attributes.name in rule.names:
+                return Decision(True, reason)
+        return Decision(False, refused)
+
+    def fitting(self, attributes: Attributes) -> tuple[tuple[Grant, ...], str]:
+        """The rules that fit a request but for its name, and why it is refused where none of them holds for that."""
+        grants: list[Grant] = []
         missing = []
         for subject, binding in self.index.bindings_of(attributes.user, attributes.namespace):
             rules = self.index.roles.get(binding.role)
@@ -190,9 +226,11 @@ class Rbac:
                 missing.append(f"{describe_missing(binding.role)} not found")
                 continue
             for rule in rules:
-                if rule.allows(attributes):
-                    return Decision(True, describe_grant(binding, subject))
-        return Decision(False, refused_because(missing))
+                if rule.fits(attributes):
+                    grants.append((rule, describe_grant(binding, subject)))
+                    if not rule.names:
+                        return tuple(grants), ""
+        return tuple(grants), refused_because(missing)
 
 
 def refused_because(missing: Iterable[str]) -> str:
