@@ -35,6 +35,7 @@ from timonier.apiserver.fairness.gate import Gate
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.messages import Messages
 from timonier.apiserver.metrics import Metrics
+from timonier.apiserver.objects import TooDeep, is_too_deep
 from timonier.apiserver.registry import Registry
 from timonier.apiserver.request import Request, parse
 from timonier.apiserver.settings import ApiServerSettings
@@ -118,6 +119,8 @@ class ApiServer:
         except TimeoutError:
             return failure(Timeout(TIMED_OUT), request)
         except Exception as error:
+            if is_too_deep(error):
+                return failure(TooDeep(), request)
             if request.audit is not None:
                 await request.audit.panics(error)
             log.exception("request failed", extra={"method": request.method, "path": request.path,

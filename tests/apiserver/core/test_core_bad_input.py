@@ -205,3 +205,24 @@ async def test_a_time_that_is_none_is_refused(cluster: Cluster, text: str) -> No
     reply = await cluster.get(f"/api/v1/pods?timeout={text}")
     assert reply.code == 400
     assert reply.message == f'invalid timeout specified in the request URL - time: invalid duration "{text}"'
+
+
+@pytest.mark.parametrize("depth", [200, 245, 250, 260, 400, 900, 1000, 1020, 1100, 20_000])
+async def test_what_is_nested_too_deeply_is_refused_and_never_an_error_of_the_server(
+        cluster: Cluster, depth: int) -> None:
+    path = "/apis/apps/v1/namespaces/default/controllerrevisions"
+    deep = b'{"a":' * depth + b"1" + b"}" * depth
+    head = b'{"kind":"ControllerRevision","apiVersion":"apps/v1","metadata":{"name":"x"},"revision":1,"data":'
+    made = await cluster.post(path, head + deep + b"}", content_type="application/json")
+    assert made.code == (201 if depth <= 200 else made.code)
+    await cluster.post(path, head + b'{"b":1}}', content_type="application/json")
+    for kind in ("merge-patch", "strategic-merge-patch"):
+        patched = await cluster.patch(f"{path}/x", b'{"data":' + deep + b"}", kind)
+        assert patched.code in (200, 400, 422)
+    dry = await cluster.post(f"{path}?dryRun=All", head.replace(b'"x"', b'"y"') + deep + b"}",
+                             content_type="application/json")
+    assert {made.code, dry.code} <= {201, 400}
+    for accept in ("application/json", "application/json;as=Table;g=meta.k8s.io;v=v1", "application/yaml",
+                   "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"):
+        assert (await cluster.get(path, accept=accept)).code == 200
+    assert (await cluster.get(f"{path}/x?includeObject=Object", accept="application/yaml")).code == 200
