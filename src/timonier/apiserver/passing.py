@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from timonier.apiserver.documents import Answer
+from timonier.apiserver.pages import is_page
 from timonier.apiserver.request import Request
 from timonier.apiserver.subresources.connect import wants_upgrade
 from timonier.apiserver.subresources.log import pass_on
@@ -32,6 +33,8 @@ LARGEST = 1024 * 1024
 
 Translate = Callable[[Mapping[str, str]], Iterator[tuple[str, str]]]
 """Of the other side's headers, those that the client gets."""
+Page = Callable[[Mapping[str, str], bytes], bytes]
+"""Of a page's headers and content, the content that the client gets."""
 
 
 def forwarded(request: Request) -> Iterator[tuple[str, str]]:
@@ -39,18 +42,21 @@ def forwarded(request: Request) -> Iterator[tuple[str, str]]:
     for name, value in request.headers.items():
         if name not in HOP_BY_HOP and name not in NOT_PASSED_ON and not name.startswith("impersonate-"):
             yield name, value
-    yield "x-forwarded-for", request.client or "unknown"
+    before = request.headers.get("x-forwarded-for")
+    yield "x-forwarded-for", f"{before}, {request.client or 'unknown'}" if before else request.client or "unknown"
 
 
 async def exchange(server: ApiServer, request: Request, connections: Connections, url: str, headers: Headers,
-                   translate: Translate) -> Answer | None:
-    """Pass a request on and its answer back. Raises HttpError."""
+                   translate: Translate, page: Page | None = None) -> Answer | None:
+    """Pass a request on and its answer back, its HTML pages as `page` makes them. Raises HttpError."""
     opening = connections.stream(request.method, url, headers, request.body or None, within=ANSWER_SECONDS)
     async with opening as stream:
         answered = dict(translate(stream.headers))
         length = stream.headers.get("content-length", "")
         if request.method == "HEAD" or stream.status in (204, 304):
             return Answer(stream.status, list(answered.items()), b"")
+        if page is not None and is_page(stream.headers):
+            return Answer(stream.status, list(answered.items()), page(stream.headers, await stream.read()))
         if length.isdigit() and int(length) <= LARGEST:
             return Answer(stream.status, list(answered.items()), await stream.read())
         assert request.take_over is not None

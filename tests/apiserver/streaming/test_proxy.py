@@ -44,6 +44,10 @@ async def web(scope: dict[str, Any], receive: Any, send: Any) -> None:
         status, answer = 302, [(b"location", b"/elsewhere")]
     if path == "/empty":
         status = 204
+    if path == "/page":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": b'<a href="/rewriteme">test</a>'})
+        return
     told = {"method": scope["method"], "path": path, "query": scope["query_string"].decode(), "headers": headers,
             "body": message.get("body", b"").decode()}
     await send({"type": "http.response.start", "status": status, "headers": answer})
@@ -140,6 +144,13 @@ async def test_redirects_stay_below_the_proxy_and_empty_answers_are_empty(author
         assert (answer.status, answer.headers["x-app"]) == (200, "yes")
         answer = await ask("GET", f"{front.url}{PODS}/web/proxy?a=b")
         assert (answer.status, answer.headers["location"]) == (301, f"{PODS}/web/proxy/?a=b")
+
+
+async def test_links_of_pages_lead_back_below_the_proxy(authority):
+    async with application() as port, world(authority, port) as front:
+        for path in (f"{PODS}/web:{port}/proxy", f"{SERVICES}/http:web:http/proxy"):
+            answer = await ask("GET", f"{front.url}{path}/page")
+            assert answer.body.decode() == f'<a href="{path}/rewriteme">test</a>'
 
 
 async def test_an_upgrade_becomes_a_tunnel(authority):

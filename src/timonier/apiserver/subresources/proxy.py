@@ -1,8 +1,8 @@
 """pods/proxy, services/proxy, nodes/proxy: HTTP to what runs in the cluster, with the API server in between.
 
 Pods and services are reached through a node's kubelet (`Kubelets.dial`), since nothing else leads into the pod
-network; nodes by their own addresses. Answers are streamed, upgrades become tunnels. Links inside of pages are not
-rewritten; redirects are.
+network; nodes by their own addresses. Answers are streamed, upgrades become tunnels; redirects and the links of HTML
+pages lead back below the proxy's path.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, urlencode, urlsplit
 
 from timonier.api.errors import BadRequest, Forbidden, ServiceUnavailable
+from timonier.apiserver import pages
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.endpoints import SERVICE, endpoint, refuse_address
 from timonier.apiserver.kubelets import base_url, bracketed, kubelets_of, node_address, reason_of
@@ -48,10 +49,14 @@ async def serve(server: ApiServer, request: Request) -> Answer | None:
         return Answer(301, [("location", f"{request.path}/{query_of(request)}")], b"")
     found = await {"pods": pod, "services": service, "nodes": node}[resource](server, request, path)
     url = f"{found.base}{quote(path, safe=UNRESERVED) or '/'}{query_of(request)}"
-    passed = upgrade if wants_upgrade(request) else exchange
+    headers = dict(forwarded(request)) | {"x-forwarded-uri": request.path}
+    prefix, hosts = prefix_of(request), frozenset({urlsplit(found.base).netloc, request.headers.get("host", "")})
     try:
-        return await passed(server, request, found.connections, url, dict(forwarded(request)),
-                            lambda headers: headers_from(request, headers, found.base))
+        if wants_upgrade(request):
+            return await upgrade(server, request, found.connections, url, headers,
+                                 lambda theirs: headers_from(prefix, theirs, hosts))
+        return await exchange(server, request, found.connections, url, headers,
+                              lambda theirs: headers_from(prefix, theirs, hosts), partial(pages.below, prefix, hosts))
     except HttpError as error:
         raise ServiceUnavailable(f"error trying to reach service: {reason_of(error)}") from error
     finally:
@@ -124,15 +129,16 @@ def query_of(request: Request) -> str:
     return f"?{urlencode(pairs)}" if pairs else ""
 
 
-def headers_from(request: Request, headers: Mapping[str, str], base: str) -> Iterator[tuple[str, str]]:
+def headers_from(prefix: str, headers: Mapping[str, str], hosts: frozenset[str]) -> Iterator[tuple[str, str]]:
     """The other side's headers for the client; a redirect stays below the proxy's path."""
     for name, value in headers.items():
         if name == "location":
-            yield name, redirected(request, value.removeprefix(base))
+            yield name, pages.moved(value, prefix, hosts)
         elif name not in HOP_BY_HOP and name != "date":
             yield name, value
 
 
-def redirected(request: Request, location: str) -> str:
-    before, marker, _ = request.path.partition(f"/{request.name}/proxy")
-    return before + marker + location if location.startswith("/") else location
+def prefix_of(request: Request) -> str:
+    """The path below which everything is the other side's."""
+    before, _, _ = request.path.partition(f"/{request.name}/proxy")
+    return f"{before}/{request.name}/proxy"
