@@ -30,6 +30,8 @@ KEYS_KEPT = 3600
 PATHS = ("/.well-known/openid-configuration", "/api", "/apis", "/flagz", "/healthz", "/livez", "/metrics",
          "/metrics/slis", "/openapi/v2", "/openapi/v3", "/openid/v1/jwks", "/readyz", "/statusz", "/version")
 
+DUMPS = "api_priority_and_fairness/"
+
 Check = Callable[["ApiServer"], Awaitable[str]]
 """What is wrong; empty where nothing is."""
 
@@ -129,6 +131,11 @@ async def serve(server: ApiServer, request: Request) -> Answer | None:
             return zpages.statusz(server, request)
         case "flagz", "":
             return zpages.flagz(server, request)
+        case "debug", _ if rest.startswith(DUMPS):
+            from timonier.apiserver.fairness.dumps import dump
+
+            text = dump(server.gate, rest.removeprefix(DUMPS))
+            return plain(404, "404 page not found\n") if text is None else plain(200, text)
         case "", "":
             return encoded(200, {"paths": list(PATHS)})
         case ("api" | "apis"), _:

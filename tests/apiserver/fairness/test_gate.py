@@ -204,3 +204,23 @@ async def test_a_flood_of_one_user_leaves_room_for_another(tmp_path: Path, monke
 
 async def allow(*_: object) -> None:
     """Everybody may do everything."""
+
+
+async def test_people_can_see_how_it_stands(tmp_path: Path) -> None:
+    async with running(tmp_path) as cluster:
+        gate = await with_greedy(cluster)
+        gate.levels["tiny"].limit = gate.levels["tiny"].in_use = 1
+        waiting = asyncio.ensure_future(cluster.get("/version", x_test_user="greedy"))
+        await asyncio.sleep(0)
+        dumps = {name: (await cluster.get(f"/debug/api_priority_and_fairness/dump_{name}")).content.decode()
+                 for name in ("priority_levels", "queues", "requests")}
+        assert dumps["priority_levels"].startswith("PriorityLevelName, ActiveQueues, IsIdle")
+        [line] = [line for line in dumps["priority_levels"].splitlines() if line.startswith("tiny")]
+        assert [part.strip() for part in line.split(",")] == ["tiny", "1", "false", "false", *"101000"]
+        assert [part.strip() for part in dumps["requests"].splitlines()[1].split(",")][:5] == [
+            "tiny", "greedy", "0", "0", "greedy"]
+        assert len(dumps["queues"].splitlines()) == 2
+        assert (await cluster.get("/debug/api_priority_and_fairness/dump_all")).code == 404
+        gate.levels["tiny"].in_use = 0
+        gate.balance()
+        await waiting

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -90,6 +91,10 @@ class Level:
     """Queues in which somebody waits; who was served last stands last."""
     _active: int = 0
     _hands: dict[tuple[str, str], list[Queue]] = field(default_factory=dict)
+
+    @property
+    def queues(self) -> Sequence[Queue]:
+        return self._queues
 
     def reshape(self, shape: Shape) -> None:
         """Take on another configuration. Who waits in a queue that is no more stays in it until served."""
