@@ -22,7 +22,7 @@ ON_START, TRUE = "onstart", "true"
 """What the label says: of what is built in, and of what was defined since."""
 AVAILABLE = "Available"
 PRIORITIES = {
-    "": 18_000, "apiregistration.k8s.io": 18_000, "apps": 17_800, "events.k8s.io": 17_750,
+    "": 18_000, "apiregistration.k8s.io": 18_000, "extensions": 17_900, "apps": 17_800, "events.k8s.io": 17_750,
     "authentication.k8s.io": 17_700, "authorization.k8s.io": 17_600, "autoscaling": 17_500, "batch": 17_400,
     "certificates.k8s.io": 17_300, "networking.k8s.io": 17_200, "policy": 17_100, "rbac.authorization.k8s.io": 17_000,
     "storage.k8s.io": 16_800, "admissionregistration.k8s.io": 16_700, "apiextensions.k8s.io": 16_700,
@@ -31,7 +31,7 @@ PRIORITIES = {
 }
 """Groups that are built in, by how early discovery names them."""
 VERSION_PRIORITIES = {("", "v1"): 1, ("autoscaling", "v2"): 30}
-BUILT_IN_VERSION = 15
+BUILT_IN_VERSION, OLD_VERSION = 15, 9
 DEFINED, DEFINED_VERSION = 1000, 100
 """The priorities of groups and versions that were defined since."""
 BUILT_IN = frozenset((kind.group, kind.version) for kind in KINDS)
@@ -42,9 +42,9 @@ def wanted(kinds: Iterable[Kind]) -> Iterator[Object]:
     """The local APIServices of the kinds that are served."""
     for group, version in sorted({(kind.group, kind.version) for kind in kinds}):
         built_in = (group, version) in BUILT_IN
+        usual = (OLD_VERSION if "beta" in version else BUILT_IN_VERSION) if built_in else DEFINED_VERSION
         spec: Object = {"version": version, "groupPriorityMinimum": PRIORITIES.get(group, DEFINED),
-                        "versionPriority": VERSION_PRIORITIES.get((group, version), BUILT_IN_VERSION)
-                        if built_in else DEFINED_VERSION}
+                        "versionPriority": VERSION_PRIORITIES.get((group, version), usual)}
         if group:
             spec["group"] = group
         yield {"metadata": {"name": f"{version}.{group}", "labels": {LABEL: ON_START if built_in else TRUE}},

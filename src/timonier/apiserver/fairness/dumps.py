@@ -22,8 +22,8 @@ def dump(gate: Gate, name: str) -> str | None:
     head, rows = found
     lines = [", ".join(head), *(", ".join(map(shown, row)) for row in rows(gate))]
     width = [max(len(part) for part in column) for column in zip(*(line.split(", ") for line in lines), strict=True)]
-    return "".join(", ".join(part.ljust(size) for part, size in zip(line.split(", "), width, strict=True)).rstrip() + "\n"
-                   for line in lines)
+    padded = ((part.ljust(size) for part, size in zip(line.split(", "), width, strict=True)) for line in lines)
+    return "".join(f"{', '.join(parts).rstrip()}\n" for parts in padded)
 
 
 def levels(gate: Gate) -> Iterator[Row]:
