@@ -157,13 +157,17 @@ CONTENT: dict[str, Json] = {
     "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration": {"spec": {
         "type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}}},
     "node.k8s.io/v1/RuntimeClass": {"handler": "runc"},
+    "extensions/v1beta1/Deployment": {"spec": {"template": TEMPLATE}},
+    "extensions/v1beta1/Ingress": {"spec": {"backend": {"serviceName": "web", "servicePort": 80}}},
+    "apps/v1beta1/Deployment": {"spec": {"template": TEMPLATE}},
+    "apps/v1beta1/StatefulSet": {"spec": {"template": TEMPLATE, "serviceName": "web"}},
     "storagemigration.k8s.io/v1/StorageVersionMigration": {"spec": {"resource": {"group": "", "resource": "secrets"}}},
 }
 """By kind. Those whose content is a key are made by `sample`."""
 
 
 def sample(kind: Kind) -> Json:
-    """An object of a kind, with its name."""
+    """An object of a kind, with its name; questions have none."""
     match kind.kind:
         case "CertificateSigningRequest":
             content = signing_request()
@@ -173,7 +177,8 @@ def sample(kind: Kind) -> Json:
             content = pod_certificate_request()
         case _:
             content = CONTENT[kind.id]
-    return {"apiVersion": kind.apiVersion, "kind": kind.kind, "metadata": {"name": name_of(kind)}} | content
+    head = {"apiVersion": kind.apiVersion, "kind": kind.kind}
+    return head | ({} if kind.kind.endswith("Review") else {"metadata": {"name": name_of(kind)}}) | content
 
 
 def pod_certificate_request() -> Json:

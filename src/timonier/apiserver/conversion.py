@@ -64,7 +64,7 @@ def is_cpu_utilization(metric: Object) -> bool:
 
 
 def hpa_from_v2(obj: Object) -> Object:
-    spec, status = dict(obj.get("spec") or {}), dict(obj.get("status") or {})
+    spec, status = dict(obj.get("spec") or {}), {"currentReplicas": 0, "desiredReplicas": 0} | (obj.get("status") or {})
     metrics = spec.pop("metrics", None) or []
     cpu = next((metric for metric in metrics if is_cpu_utilization(metric)), None)
     if cpu is not None:

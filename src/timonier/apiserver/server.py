@@ -36,6 +36,7 @@ from timonier.apiserver.maintenance import (
 )
 from timonier.apiserver.registry import Registry, never
 from timonier.apiserver.settings import ApiServerSettings
+from timonier.apiserver.strategies import moments
 from timonier.apiserver.strategies.base import Strategy
 from timonier.apiserver.strategies.certificates import SigningRequestStrategy
 from timonier.apiserver.strategies.service import ServiceStrategy
@@ -128,7 +129,7 @@ def make_registry(settings: ApiServerSettings, feed: Feed, clock: Clock) -> tupl
     ports = Ports(feed.store, *settings.node_ports)
     strategies: dict[str, Strategy] = {
         "v1/Service": ServiceStrategy(addresses, ports),
-        "certificates.k8s.io/v1/CertificateSigningRequest": SigningRequestStrategy(clock)}
+        "certificates.k8s.io/v1/CertificateSigningRequest": SigningRequestStrategy(clock), **moments.strategies(clock)}
     registry = Registry(feed, clock=clock, strategies=strategies,
                         stale=feed.store.stale if isinstance(feed.store, EncryptedStore) else never)
     return registry, addresses, ports

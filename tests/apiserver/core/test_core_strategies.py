@@ -19,6 +19,7 @@ async def test_a_job_finds_its_pods_by_its_uid(cluster: Cluster) -> None:
     assert job["spec"]["template"]["metadata"]["labels"] == {
         "batch.kubernetes.io/controller-uid": uid, "batch.kubernetes.io/job-name": "once", "controller-uid": uid,
         "job-name": "once"}
+    assert job["metadata"]["labels"] == job["spec"]["template"]["metadata"]["labels"]
 
 
 async def test_a_job_cannot_pass_for_another(cluster: Cluster) -> None:
@@ -107,3 +108,37 @@ async def test_an_event_of_the_new_api_says_all_that_it_can(cluster: Cluster) ->
     old = await cluster.post("/api/v1/namespaces/default/events", {
         "metadata": {"name": "e"}, "involvedObject": {"namespace": "default", "kind": "Pod", "name": "a"}})
     assert old.code == 201
+
+
+async def test_a_volume_remembers_since_when_it_is_as_it_is(cluster: Cluster) -> None:
+    volumes = "/api/v1/persistentvolumes"
+    made = (await cluster.post(volumes, {"metadata": {"name": "disk"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "capacity": {"storage": "1Gi"}, "hostPath": {"path": "/a"}}})).json
+    assert made["status"] == {"phase": "Pending", "lastPhaseTransitionTime": made["metadata"]["creationTimestamp"]}
+    told = "2001-01-01T00:00:00Z"
+
+    async def status(**written: Any) -> dict[str, Any]:
+        return (await cluster.patch(f"{volumes}/disk/status", {"status": written})).json["status"]
+
+    assert (await status(phase="Available", lastPhaseTransitionTime=told))["lastPhaseTransitionTime"] == told
+    assert (await status(phase="Available", message="ready"))["lastPhaseTransitionTime"] == told
+    assert (await status(phase="Bound"))["lastPhaseTransitionTime"] > told
+
+
+async def test_taints_of_devices_remember_since_when_they_are_there(cluster: Cluster) -> None:
+    rules, slices = "/apis/resource.k8s.io/v1/devicetaintrules", "/apis/resource.k8s.io/v1/resourceslices"
+    old = "2001-01-01T00:00:00Z"
+    made = (await cluster.post(rules, {"metadata": {"name": "broken"}, "spec": {
+        "taint": {"key": "a", "effect": "NoSchedule"}}})).json
+    assert made["spec"]["taint"]["timeAdded"] == made["metadata"]["creationTimestamp"]
+
+    async def change(**taint: Any) -> str:
+        return (await cluster.patch(f"{rules}/broken", {"spec": {"taint": taint}})).json["spec"]["taint"]["timeAdded"]
+
+    assert await change(timeAdded=old) == old
+    assert await change(value="b") == old
+    assert await change(effect="NoExecute") > old
+    spec = {"driver": "a.b", "nodeName": "n", "pool": {"name": "p", "generation": 1, "resourceSliceCount": 1},
+            "devices": [{"name": "d", "taints": [{"key": "a", "effect": "NoSchedule"}]}]}
+    made = (await cluster.post(slices, {"metadata": {"name": "one"}, "spec": spec})).json
+    assert made["spec"]["devices"][0]["taints"][0]["timeAdded"] == made["metadata"]["creationTimestamp"]

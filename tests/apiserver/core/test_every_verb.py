@@ -24,10 +24,10 @@ HEAD = f"""\
 # Every kind, verb and subresource
 <!-- Written by tests/apiserver/core/test_every_verb.py, which tries each of them: WRITE_DOCS=1 pytest … -->
 
-All that Kubernetes v1.37 serves by default. {WORKS}: it was asked of the server and answered as it should be.
-{NONE}: Kubernetes has no such verb for the kind. `patch` stands for JSON patch, merge patch and strategic merge patch,
-`apply` for server-side apply. Subresources stand with their verbs; those in *italics* need a node, and are tried with
-containers by the tests below.
+All that Kubernetes v1.37 serves by default, and the versions of former days. {WORKS}: it was asked of the server and
+answered as it should be. {NONE}: Kubernetes has no such verb for the kind. `patch` stands for JSON patch, merge patch
+and strategic merge patch, `apply` for server-side apply. Subresources stand with their verbs; those in *italics* need
+a node, and are tried with containers by the tests below.
 
 """
 ON_NODES = {

@@ -28,6 +28,8 @@ class JobStrategy(Strategy):
         given = template.get("labels") or {}
         # What the user wrote there stays, so that validation can say that it contradicts.
         template["labels"] = {**{prefix + key: value for prefix in (PREFIX, "") for key, value in own.items()}, **given}
+        if not metadata.get("labels"):
+            metadata["labels"] = dict(template["labels"])  # defaults see to it that a Job is labeled as its pods
         if not spec.get("selector"):
             spec["selector"] = {}
         chosen = spec["selector"].setdefault("matchLabels", {})

@@ -86,13 +86,6 @@ class DeploymentStrategy(Strategy):
             {"f:metadata": {"f:labels": {}}} if subresource == "status" else {})
 
 
-class VolumeStrategy(Strategy):
-    """Volumes wait to be bound, and remember since when."""
-
-    def prepare_create(self, kind: Kind, obj: Object, user: User) -> None:
-        obj["status"] = {"phase": "Pending", "lastPhaseTransitionTime": obj["metadata"]["creationTimestamp"]}
-
-
 class ClaimStrategy(Strategy):
     """Claims wait to be bound. What they are filled with has two names, of which either stands for both."""
 
@@ -125,7 +118,6 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "v1/Pod": PodStrategy,
     "v1/Secret": SecretStrategy,
     "v1/ReplicationController": ReplicatedStrategy,
-    "v1/PersistentVolume": VolumeStrategy,
     "v1/PersistentVolumeClaim": ClaimStrategy,
     "v1/ServiceAccount": NoUnconditionalUpdate,
     "v1/Endpoints": CreateOnUpdate,
@@ -158,8 +150,7 @@ STRATEGIES: dict[str, type[Strategy]] = {
     "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy": AcceptedLater,
     "flowcontrol.apiserver.k8s.io/v1/FlowSchema": StatusAlone,
     "flowcontrol.apiserver.k8s.io/v1/PriorityLevelConfiguration": StatusAlone,
-    "resource.k8s.io/v1/DeviceTaintRule": StatusAlone,
     "resource.k8s.io/v1/ResourceClaim": StatusAlone,
 }
 """By kind; every other kind follows the rule. Those that need more than the object are added by the server: Services,
-which hold allocations, and certificate signing requests, which tell the time."""
+which hold allocations, and those that tell the time."""
