@@ -83,20 +83,21 @@ class Hooks:
         return response.body
 
     async def _exchange(self, config: Object, url: str, body: bytes, within: Seconds) -> Response:
-        connections = self._connections(config)
+        connections = await self._connections(config)
         try:
             return await connections.request("POST", url, HEADERS, body, within=within)
         except Disconnected:
             # A webhook that was restarted leaves dead connections behind; what it is asked may be asked twice.
             return await connections.request("POST", url, HEADERS, body, within=within)
 
-    def _connections(self, config: Object) -> Connections:
+    async def _connections(self, config: Object) -> Connections:
         key = orjson.dumps(config, option=orjson.OPT_SORT_KEYS)
         found = self._kept.get(key)
         if found is None:
             found = self._kept[key] = self._connect(config)
             if len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
+                _, old = self._kept.popitem(last=False)
+                await old.close()
         self._kept.move_to_end(key)
         return found
 

@@ -156,8 +156,9 @@ def chain(server: ApiServer) -> Chain:
     settings = server.settings
     wanted = chosen(names(settings.enable_admission_plugins), names(settings.disable_admission_plugins))
     parts = Parts(server, read(settings.admission_control_config_file))
-    server.metrics.sources += [parts.counts.families, parts.pod_security.counts.families]
-    return Chain([row.make(parts) for row in wanted if row.make is not None])
+    made = Chain([row.make(parts) for row in wanted if row.make is not None], server.clock.monotonic)
+    server.metrics.sources += [made.families, parts.counts.families, parts.pod_security.counts.families]
+    return made
 
 
 def names(given: Iterable[str]) -> list[str]:

@@ -7,12 +7,20 @@ change it a second time, as KEP "Mutating admission webhook reinvocation" has it
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from timonier.apiserver.admission.contract import Plugin
+from timonier.apiserver.meters import Histogram, Labels, histogram
 from timonier.apiserver.request import Attributes, Object
+from timonier.kit.clock import Time
 
+if TYPE_CHECKING:
+    from prometheus_client import Metric
+
+BUCKETS = (0.005, 0.025, 0.1, 0.5, 1.0, 2.5)
 Place = tuple[str, str, str, str]
 """Group, resource, subresource and operation."""
 LIMIT = 4096
@@ -24,23 +32,47 @@ class Chain:
     """Admission as the registry knows it."""
 
     plugins: Sequence[Plugin] = ()
+    now: Callable[[], Time] = time.monotonic
+    steps: dict[Labels, Histogram] = field(default_factory=dict)
     _changing: dict[Place, tuple[Plugin, ...]] = field(default_factory=dict)
     _judging: dict[Place, tuple[Plugin, ...]] = field(default_factory=dict)
 
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         """Let every plugin change `obj` in place. Raises what they raise."""
-        changing = self.concerned(self._changing, "admit", attributes)
-        for plugin in changing:
-            await plugin.admit(attributes, obj, old)
-        if attributes.passage.wanted:
-            attributes.passage.second = True
+        started, rejected = self.now(), "true"
+        try:
+            changing = self.concerned(self._changing, "admit", attributes)
             for plugin in changing:
                 await plugin.admit(attributes, obj, old)
+            if attributes.passage.wanted:
+                attributes.passage.second = True
+                for plugin in changing:
+                    await plugin.admit(attributes, obj, old)
+            rejected = "false"
+        finally:
+            self.observe("admit", attributes.operation, rejected, started)
 
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         """Let every plugin judge the result. Raises what they raise."""
-        for plugin in self.concerned(self._judging, "validate", attributes):
-            await plugin.validate(attributes, obj, old)
+        started, rejected = self.now(), "true"
+        try:
+            for plugin in self.concerned(self._judging, "validate", attributes):
+                await plugin.validate(attributes, obj, old)
+            rejected = "false"
+        finally:
+            self.observe("validate", attributes.operation, rejected, started)
+
+    def observe(self, step: str, operation: str, rejected: str, started: Time) -> None:
+        labels = step, operation, rejected
+        found = self.steps.get(labels)
+        if found is None:
+            found = self.steps[labels] = Histogram(BUCKETS)
+        found.observe(self.now() - started)
+
+    def families(self) -> Iterator[Metric]:
+        """What the steps took, under Kubernetes's metric name."""
+        yield histogram("apiserver_admission_step_admission_duration_seconds", "Time that admission took, in seconds.",
+                        ("type", "operation", "rejected"), self.steps.items())
 
     def concerned(self, known: dict[Place, tuple[Plugin, ...]], step: str,
                   attributes: Attributes) -> tuple[Plugin, ...]:
