@@ -16,7 +16,8 @@ from timonier.api.types import certificates_v1, meta_v1
 from timonier.api.types.certificates_v1 import CertificateSigningRequest, CertificateSigningRequestCondition
 from timonier.controllers.certificates.approving import ApprovingController
 from timonier.controllers.certificates.authority import Authority
-from timonier.controllers.certificates.cleaning import CleaningController
+from timonier.controllers.certificates.bundles import BundlePublisher
+from timonier.controllers.certificates.cleaning import CleaningController, PodRequestCleaner
 from timonier.controllers.certificates.requests import API_CLIENT, KUBELET_CLIENT, KUBELET_SERVING, LEGACY
 from timonier.controllers.certificates.signing import SigningController
 from timonier.kit.clock import FakeClock
@@ -175,3 +176,27 @@ ISSUED = MADE.certificate.public_bytes(Encoding.PEM)
 def test_requests_that_served_their_turn_are_deleted(found, left):
     plan = CleaningController().plan("r", snapshot(found), NOW)
     assert (len(plan.delete), plan.again) == ((0, left) if left else (1, None))
+
+
+def test_a_pods_request_goes_after_a_quarter_of_an_hour():
+    for age, left in ((0, 900), (900, 0)):
+        found = certificates_v1.PodCertificateRequest(metadata=meta_v1.ObjectMeta(
+            name="r", namespace="ns", uid="u", creationTimestamp=rfc3339(NOW - age)))
+        plan = PodRequestCleaner().plan("ns/r", Snapshot({certificates_v1.PodCertificateRequest: Memory([found])}), NOW)
+        assert (len(plan.delete), plan.again) == ((0, left) if left else (1, None))
+
+
+def published(*bundles):
+    publisher = BundlePublisher("the CA")
+    (key,) = publisher.watches[0].keys(None, None)
+    return key, publisher.plan(key, Snapshot({certificates_v1.ClusterTrustBundle: Memory(bundles)}), NOW)
+
+
+def test_the_authority_of_the_api_server_is_a_bundle_whose_name_tells_its_content():
+    key, plan = published()
+    (made,) = plan.create
+    assert (key, made.metadata.name) == (key, "kubernetes.io:kube-apiserver-serving:" + key.rpartition(":")[2])
+    assert (made.spec.signerName, made.spec.trustBundle) == ("kubernetes.io/kube-apiserver-serving", "the CA")
+    assert not published(made)[1]
+    old = certificates_v1.ClusterTrustBundle(metadata=meta_v1.ObjectMeta(name="old", uid="u"))
+    assert [each.name for each in published(made, old)[1].delete] == ["old"]

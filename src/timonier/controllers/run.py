@@ -17,7 +17,8 @@ from timonier.component.showing import showing
 from timonier.component.shown import Shown, configuration
 from timonier.controllers.certificates.approving import ApprovingController
 from timonier.controllers.certificates.authority import Authority
-from timonier.controllers.certificates.cleaning import CleaningController
+from timonier.controllers.certificates.bundles import BundlePublisher
+from timonier.controllers.certificates.cleaning import CleaningController, PodRequestCleaner
 from timonier.controllers.certificates.signing import SigningController
 from timonier.controllers.deployment.controller import DeploymentController
 from timonier.controllers.endpoints import EndpointsController
@@ -83,8 +84,10 @@ def chosen(settings: ControllerSettings, client: Client, discovered: Discovered,
 
 def trusting(settings: ControllerSettings, client: Client, authority: str) -> list[Controller]:
     """The controllers of certificates and tokens; those that sign run where there is a key to sign with."""
-    found: list[Controller] = [ApprovingController(partial(allowed, client)), CleaningController(), TokenCleaner(),
-                               BootstrapSigner()]
+    found: list[Controller] = [ApprovingController(partial(allowed, client)), CleaningController(),
+                               PodRequestCleaner(), TokenCleaner(), BootstrapSigner()]
+    if authority:
+        found.append(BundlePublisher(authority))
     if settings.cluster_signing_cert_file is not None and settings.cluster_signing_key_file is not None:
         found.append(SigningController(Authority.from_files(
             settings.cluster_signing_cert_file, settings.cluster_signing_key_file, settings.cluster_signing_duration)))

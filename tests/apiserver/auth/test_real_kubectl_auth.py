@@ -236,6 +236,15 @@ def test_every_namespace_has_the_ca(plane):
     eventually(lambda: authority() == original)
 
 
+def test_the_authority_is_a_bundle_that_accounts_may_read(plane):
+    token = plane.kubectl("create", "token", "default").out.strip()
+    found = eventually(lambda: json.loads(plane.kubectl(
+        "--token", token, "--kubeconfig", "/dev/null", "--server", plane.url, "--certificate-authority",
+        str(plane.folder / "ca.crt"), "get", "clustertrustbundles", "-o", "json").out)["items"])
+    assert found[0]["spec"] == {"signerName": "kubernetes.io/kube-apiserver-serving",
+                                "trustBundle": (plane.folder / "ca.crt").read_text()}
+
+
 def test_reviews_of_a_subject(plane):
     """Conformance: SubjectReview should support SubjectReview API operations."""
     apply(plane, {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "e2e", "namespace": "default"}})

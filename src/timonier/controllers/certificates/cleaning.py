@@ -1,5 +1,6 @@
 """Requests that have served their turn are deleted: an hour after their verdict, a day after they were left alone.
 
+Those for pods' certificates are written anew at each attempt, and go after a quarter of an hour.
 Source: kubernetes/pkg/controller/certificates/cleaner, whose figures these are.
 """
 
@@ -9,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from timonier.api.times import parse
-from timonier.api.types.certificates_v1 import CertificateSigningRequest
+from timonier.api.types.certificates_v1 import CertificateSigningRequest, PodCertificateRequest
 from timonier.controllers.certificates.requests import condition
 from timonier.kit.clock import Seconds, Time
 from timonier.reconcile.plan import Delete, Plan
@@ -17,6 +18,7 @@ from timonier.reconcile.snapshot import Snapshot, Watch, itself
 
 DECIDED: Seconds = 3600.0
 PENDING: Seconds = 24 * 3600.0
+OF_PODS: Seconds = 15 * 60.0
 
 
 class CleaningController:
@@ -33,6 +35,23 @@ class CleaningController:
         if request is None or request.metadata.deletionTimestamp:
             return Plan()
         left = ends(request) - now
+        return Plan(delete=[Delete.of(request)]) if left <= 0 else Plan(again=left)
+
+
+class PodRequestCleaner:
+    """A key is a PodCertificateRequest."""
+
+    name = "podcertificaterequestcleaner"
+
+    @property
+    def watches(self) -> Sequence[Watch[Any]]:
+        return [Watch(PodCertificateRequest, itself)]
+
+    def plan(self, key: str, snapshot: Snapshot, now: Time) -> Plan:
+        request = snapshot.get(PodCertificateRequest, key)
+        if request is None or request.metadata.deletionTimestamp:
+            return Plan()
+        left = parse(request.metadata.creationTimestamp) + OF_PODS - now
         return Plan(delete=[Delete.of(request)]) if left <= 0 else Plan(again=left)
 
 
