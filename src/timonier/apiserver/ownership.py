@@ -19,6 +19,7 @@ from timonier.api.managed.last_applied import synchronised, upgradable
 from timonier.api.managed.managers import BadManagers, Managers, applier, decode, encode, is_reset, updater
 from timonier.api.managed.merge import Unmergeable
 from timonier.api.managed.operations import Conflicts, Door, InVersion, Operation, View
+from timonier.api.patches.clone import clone
 from timonier.apiserver.conversion import from_storage, is_view, to_storage
 from timonier.apiserver.resources import Resources
 from timonier.apiserver.views import Views
@@ -136,7 +137,8 @@ class Ownership:
         obj = wanted.obj
         if start is not target:
             if kind.custom is None:
-                obj = from_storage(target, to_storage(start, obj)) | {"apiVersion": target.apiVersion}
+                sound = start.shape.check(clone(obj)).obj  # what was only merged may still hold nulls
+                obj = from_storage(target, to_storage(start, sound)) | {"apiVersion": target.apiVersion}
                 target.shape.fill(obj)
             else:
                 obj = await self.views.converted(kind, obj, target.apiVersion)

@@ -218,12 +218,13 @@ class Registry:
         await admitted(self.admission, attributes, obj, None)
         base = obj["metadata"].get("generateName") or ""
         if obj["metadata"].get("name") or not base:
-            return await self._create(kind, stored, obj, attributes, caller)
+            return await self._create(kind, stored, obj, attributes, caller, sheds=record)
         for attempt in range(1, NAME_TRIES + 1):
             candidate, name = clone(obj), self.generated_name(base)
             candidate["metadata"]["name"] = name
             try:
-                return await self._create(kind, stored, candidate, replace(attributes, name=name), caller)
+                return await self._create(kind, stored, candidate, replace(attributes, name=name), caller,
+                                          sheds=record)
             except errors.AlreadyExists as error:
                 if attempt == NAME_TRIES:
                     raise errors.AlreadyExists(f"{error.message}, the server was not able to generate a unique name "
@@ -231,7 +232,8 @@ class Registry:
                                                name=error.name, retry_after=1) from None
         raise AssertionError("unreachable")
 
-    async def _create(self, kind: Kind, stored: Kind, obj: Object, attributes: Attributes, caller: Caller) -> Object:
+    async def _create(self, kind: Kind, stored: Kind, obj: Object, attributes: Attributes, caller: Caller, *,
+                      sheds: bool) -> Object:
         """Write a new object as admission left it, under the name that it now has. Raises AlreadyExists, …"""
         metadata.begin(stored, obj["metadata"], self.clock.now())
         strategy = self.strategy(kind)
@@ -247,7 +249,7 @@ class Registry:
                     if await self.store.get(key):
                         raise contract.Conflict(key, None)
                     return from_storage(kind, obj)
-                revision = await self.store.write(key, await self._bytes(kind, obj), expect=ABSENT)
+                revision = await self.store.write(key, await self._bytes(kind, obj, sheds=sheds), expect=ABSENT)
             except contract.Conflict:
                 raise errors.already_exists(kind.group, kind.plural, obj["metadata"]["name"]) from None
             except contract.StoreError as error:
@@ -336,7 +338,8 @@ class Registry:
                 await self._remove(stored, item)
                 return from_storage(kind, obj)
             try:
-                revision = await self.store.write(item.key, await self._bytes(kind, obj), expect=item.revision)
+                data = await self._bytes(kind, obj, sheds=record)
+                revision = await self.store.write(item.key, data, expect=item.revision)
             except contract.Unavailable as error:
                 raise unavailable(error) from error
         return from_storage(kind, with_revision(obj, revision))
@@ -393,9 +396,17 @@ class Registry:
         item = self.cache(kind).items.get(key)
         return item if item is None or kind.custom is None else await self.views.one(kind, item)
 
-    async def _bytes(self, kind: Kind, obj: Object) -> bytes:
-        """An object as the store is to hold it."""
-        return objects.encode(obj if kind.custom is None else await self.views.stored(kind, obj))
+    async def _bytes(self, kind: Kind, obj: Object, *, sheds: bool = False) -> bytes:
+        """An object as the store is to hold it. One that sheds goes without its managedFields if else it is too large.
+
+        Raises what `objects.encode` raises.
+        """
+        try:
+            return objects.encode(obj if kind.custom is None else await self.views.stored(kind, obj))
+        except objects.TooLargeToStore:
+            if not sheds or obj["metadata"].pop("managedFields", None) is None:
+                raise
+            return await self._bytes(kind, obj)
 
 
 async def edited(edit: Edit, obj: Object) -> Object | None:

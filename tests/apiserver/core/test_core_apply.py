@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -333,6 +334,46 @@ async def test_a_resource_version_or_uid_in_a_configuration_has_to_be_right(clus
     second = asked(a="2") | {"metadata": {"name": "settings", "resourceVersion": first}}
     assert (await apply(cluster, f"{CONFIGS}/settings", second)).code == 200
     assert (await apply(cluster, f"{CONFIGS}/settings", second | {"data": {"a": "3"}})).code == 409
+
+
+async def test_what_is_nested_too_deeply_is_refused(cluster: Cluster) -> None:
+    def nested(levels: int) -> Any:
+        return {"f:a": nested(levels - 1)} if levels else {}
+    made = (await cluster.post(CONFIGS, config(a="1"))).json
+    for levels in (300, 700):
+        made["metadata"]["managedFields"][0]["fieldsV1"] = nested(levels)
+        reply = await cluster.put(f"{CONFIGS}/settings", json.dumps(made).encode())
+        assert (reply.code, reply.message) == (400, "the object or the patch is nested too deeply: exceeded max depth")
+    body = json.dumps(asked() | {"data": nested(700)}).encode()
+    assert (await apply(cluster, f"{CONFIGS}/settings", body)).code == 400
+
+
+async def test_an_object_that_is_too_large_with_its_managers_goes_without(cluster: Cluster) -> None:
+    filling = {f"k{number:06}": "v" for number in range(60000)}
+    reply = await cluster.post(CONFIGS, asked(**filling))
+    assert (reply.code, "managedFields" in reply.json["metadata"]) == (201, False)
+    refused = await apply(cluster, f"{CONFIGS}/other", asked(**filling) | {"metadata": {"name": "other"}})
+    assert refused.message == "etcdserver: request is too large"
+
+
+async def test_who_may_only_patch_cannot_create_by_applying(cluster: Cluster) -> None:
+    await cluster.post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles", {
+        "metadata": {"name": "patcher"}, "rules": [
+            {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["patch"]}]})
+    await cluster.post("/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings", {
+        "metadata": {"name": "patcher"}, "subjects": [{"kind": "User", "name": "paul"}],
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "patcher"}})
+    await cluster.post(CONFIGS, config(a="1"))
+
+    async def as_paul(name: str) -> Reply:
+        return await cluster.call("PATCH", f"{CONFIGS}/{name}?fieldManager=me",
+                                  asked(b="1") | {"metadata": {"name": name}}, content_type=APPLY,
+                                  impersonate_user="paul")
+    assert (await as_paul("settings")).code == 200
+    refused = await as_paul("other")
+    assert (refused.code, refused.message) == (
+        403, 'configmaps "other" is forbidden: User "paul" cannot create resource "configmaps" in API group "" in the '
+             'namespace "default"')
 
 
 async def test_objects_seen_in_two_versions_keep_managers_of_both(cluster: Cluster) -> None:

@@ -35,7 +35,19 @@ def valued(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    return orjson.dumps(whole(value), option=orjson.OPT_SORT_KEYS).decode()
+    written = whole(value)
+    try:
+        return orjson.dumps(written, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # numbers beyond 64 bits, and halves of characters
+        return json.dumps(written, sort_keys=True, separators=(",", ":"))
+
+
+def parsed(written: str) -> Any:
+    """What the text of a step says. Raises ValueError."""
+    try:
+        return orjson.loads(written)
+    except orjson.JSONDecodeError:
+        return json.loads(written)
 
 
 def whole(value: Any) -> Any:
@@ -60,8 +72,8 @@ def canonical(element: str) -> str | None:
     if kind not in KINDS:
         return None
     try:
-        value = orjson.loads(rest)
-    except orjson.JSONDecodeError as error:
+        value = parsed(rest)
+    except ValueError as error:
         raise BadElement(str(error)) from None
     if kind == VALUE and value.__class__ not in (dict, list):
         return VALUE + text(value)
@@ -77,7 +89,7 @@ def order(element: str) -> tuple[int, Any]:
     kind, rest = element[:2], element[2:]
     if kind == FIELD:
         return KINDS[kind], rest
-    value = orjson.loads(rest)
+    value = parsed(rest)
     if kind == KEY:
         return KINDS[kind], [(name, rank(child)) for name, child in sorted(value.items())]
     return KINDS[kind], rank(value)
@@ -103,9 +115,9 @@ def shown_step(element: str) -> str:
         case "f:":
             return f".{rest}"
         case "k:":
-            return f"[{','.join(f'{name}={scalar(value)}' for name, value in orjson.loads(rest).items())}]"
+            return f"[{','.join(f'{name}={scalar(value)}' for name, value in parsed(rest).items())}]"
         case "v:":
-            return f"[={scalar(orjson.loads(rest))}]"
+            return f"[={scalar(parsed(rest))}]"
     return f"[{rest}]"
 
 

@@ -20,7 +20,10 @@ MOST_SETTLED = 512
 
 def settled(kind: Type, fields: FieldSet) -> FieldSet:
     """The set as it is for values of this type; the same set where it fits already."""
-    text = orjson.dumps(fields)
+    try:
+        text = orjson.dumps(fields)
+    except TypeError:  # names with halves of characters
+        return fitted(kind, fields)
     known = kind.settled.get(text)
     if known is not None:
         return fields if known is FITS else known
