@@ -253,3 +253,36 @@ async def test_policy_that_cannot_be_compiled_is_refused(tmp_path, spec, field, 
         (cause,) = reply.json["details"]["causes"]
         assert cause["field"] == field
         assert text in cause["message"]
+
+
+async def test_what_came_of_policies_is_counted(tmp_path):
+    async with running(tmp_path) as cluster:
+        await put_in_place(cluster, policy("object.data.size() < 1"), binding(), binding("w", actions=["Warn"]))
+        await put_in_place(cluster, policy("object.nothing == 1", name="q", failurePolicy="Ignore"), binding("i", "q"))
+        await cluster.post(CONFIGS, config(a="1"))
+        text = (await cluster.get("/metrics")).content.decode()
+        for bound, error, action in (("b", "invalid_error", "deny"), ("w", "invalid_error", "warn")):
+            assert (f'apiserver_validating_admission_policy_check_total{{enforcement_action="{action}",'
+                    f'error_type="{error}",policy="p",policy_binding="{bound}"}} 1.0') in text.replace(", ", ",")
+        assert 'policy="q",policy_binding="i"} 1.0' in text
+
+
+async def test_policies_are_kept_like_other_objects(tmp_path):
+    async with running(tmp_path) as cluster:
+        await put_in_place(cluster, policy("true"), binding())
+        made = (await cluster.get(f"{POLICIES}/p")).json
+        assert made["spec"]["matchConstraints"]["matchPolicy"] == "Equivalent"
+        assert (made["metadata"]["generation"], made["spec"]["failurePolicy"]) == (1, "Fail")
+        status = {"observedGeneration": 1, "conditions": [{
+            "type": "Checked", "status": "True", "reason": "Fine", "message": "", "lastTransitionTime":
+            "2026-01-01T00:00:00Z"}]}
+        reply = await cluster.put(f"{POLICIES}/p/status", made | {"status": status})
+        assert (reply.code, reply.json["status"]) == (200, status)
+        patched = await cluster.patch(f"{POLICIES}/p", {"metadata": {"labels": {"a": "b"}}})
+        assert (patched.json["status"], patched.json["metadata"]["generation"]) == (status, 1)
+        changed = await cluster.patch(f"{POLICIES}/p", {"spec": {"failurePolicy": "Ignore"}})
+        assert changed.json["metadata"]["generation"] == 2
+        assert (await cluster.delete(f"{BINDINGS}?labelSelector=x=y")).code == 200
+        assert len((await cluster.get(BINDINGS)).json["items"]) == 1
+        assert (await cluster.delete(POLICIES)).code == 200
+        assert (await cluster.get(POLICIES)).json["items"] == []

@@ -38,6 +38,7 @@ from timonier.apiserver.admission.optional import (
 from timonier.apiserver.admission.owner_references import OwnerReferencesPermissionEnforcement
 from timonier.apiserver.admission.plugins import Chain
 from timonier.apiserver.admission.pod_security import PodSecurity
+from timonier.apiserver.admission.policies.counts import Counts as PolicyCounts
 from timonier.apiserver.admission.policies.plugins import MutatingPolicies, ValidatingPolicies
 from timonier.apiserver.admission.priority import Priority
 from timonier.apiserver.admission.resource_quota import ResourceQuota
@@ -55,6 +56,7 @@ from timonier.apiserver.auth.authorise import Authoriser
 from timonier.apiserver.hooks import hooks_of
 from timonier.apiserver.registry import Registry
 from timonier.apiserver.resources import Resources
+from timonier.kit.clock import Clock
 from timonier.kit.fatal import CannotRun
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Parts:
     server: ApiServer
     configuration: Configuration
     counts: Counts = field(default_factory=Counts)
+    policy_counts: PolicyCounts = field(default_factory=PolicyCounts)
 
     def webhooks(self, kind: Kind) -> Webhooks:
         server, registry = self.server, self.server.registry
@@ -78,9 +81,9 @@ class Parts:
                         server.authoriser, server.clock, self.counts)
 
     @property
-    def policies(self) -> tuple[Registry, Resources, Authoriser]:
+    def policies(self) -> tuple[Registry, Resources, Authoriser, Clock, PolicyCounts]:
         registry = self.server.registry
-        return registry, registry.resources, self.server.authoriser
+        return registry, registry.resources, self.server.authoriser, self.server.clock, self.policy_counts
 
     @cached_property
     def pod_security(self) -> PodSecurity:
@@ -157,7 +160,8 @@ def chain(server: ApiServer) -> Chain:
     wanted = chosen(names(settings.enable_admission_plugins), names(settings.disable_admission_plugins))
     parts = Parts(server, read(settings.admission_control_config_file))
     made = Chain([row.make(parts) for row in wanted if row.make is not None], server.clock.monotonic)
-    server.metrics.sources += [made.families, parts.counts.families, parts.pod_security.counts.families]
+    server.metrics.sources += [made.families, parts.counts.families, parts.policy_counts.families,
+                               parts.pod_security.counts.families]
     return made
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from timonier.apiserver.admission.policies.compiled import Binding
+from timonier.apiserver.admission.policies.counts import Counts
+from timonier.apiserver.admission.policies.plugins import Policies
 from timonier.apiserver.admission.policies.situation import Situation
 from timonier.apiserver.admission.webhooks.configured import Registry
 from timonier.apiserver.auth.decision import Authoriser
 from timonier.apiserver.request import Attributes, Object
 from timonier.apiserver.resources import Resources
+from timonier.kit.clock import Clock
 
 
 @dataclass(frozen=True)
@@ -17,6 +20,12 @@ class Matcher:
     registry: Registry
     resources: Resources
     authoriser: Authoriser
+    clock: Clock
+    counts: Counts
+
+    @classmethod
+    def of(cls, plugin: Policies) -> Matcher:
+        return cls(plugin.registry, plugin.resources, plugin.authoriser, plugin.clock, plugin.counts)
 
     def situation(self, attributes: Attributes) -> Situation:
         return Situation(self.registry, self.resources, self.authoriser, attributes)

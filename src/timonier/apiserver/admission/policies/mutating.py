@@ -6,7 +6,7 @@ are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -22,15 +22,12 @@ from timonier.apiserver.admission.policies.compiled import Binding, MutatingPoli
 from timonier.apiserver.admission.policies.configured import Configured
 from timonier.apiserver.admission.policies.matching import Matcher
 from timonier.apiserver.admission.policies.patching import Unpatchable, patched
-from timonier.apiserver.admission.policies.plugins import MUTATING, MUTATING_BINDING
+from timonier.apiserver.admission.policies.plugins import MUTATING, MUTATING_BINDING, Policies
 from timonier.apiserver.admission.policies.situation import Misconfigured, Situation
 from timonier.apiserver.admission.webhooks.calling import foreign
-from timonier.apiserver.admission.webhooks.configured import Registry
 from timonier.apiserver.admission.webhooks.rules import Place
-from timonier.apiserver.auth.decision import Authoriser
 from timonier.apiserver.conversion import to_storage
 from timonier.apiserver.request import Attributes, Object
-from timonier.apiserver.resources import Resources
 
 NAME = "MutatingAdmissionPolicy"
 Key = tuple[str, str, str, str]
@@ -70,10 +67,10 @@ class Refused(Exception):
     """A policy that could not be carried out."""
 
 
-def changed(registry: Registry, resources: Resources, authoriser: Authoriser) -> Mutating:
+def changed(plugin: Policies) -> Mutating:
     """What changes objects by the policies that there are."""
-    configured = Configured(registry, MUTATING, MUTATING_BINDING, MutatingPolicy.of)
-    return Mutating(configured, Matcher(registry, resources, authoriser))
+    configured = Configured(plugin.registry, MUTATING, MUTATING_BINDING, MutatingPolicy.of)
+    return Mutating(configured, Matcher.of(plugin))
 
 
 @dataclass(frozen=True)
@@ -133,13 +130,25 @@ class Mutating:
         made = shown
         for index in range(len(found.policy.mutations)):
             values = situation.bindings(found.place, made, was, found.params)
-            made = await situation.settled(partial(self.mutated, found.policy, index, values, row, made))
+            made = await self.timed(found, situation, partial(self.mutated, found.policy, index, values, row, made))
         if made != shown:
             self.put(obj, made, situation, row)
             memory.changed()
             situation.attributes.passage.wanted = True
         if found.policy.wants_again:
             memory.asked.add(found.key)
+
+    async def timed(self, found: Invocation, situation: Situation, mutate: Callable[[], Object]) -> Object:
+        """Carry out one mutation, and count it."""
+        started, failure = self.matcher.clock.monotonic(), ""
+        try:
+            return await situation.settled(mutate)
+        except Refused as error:
+            failure = str(error)
+            raise
+        finally:
+            took = self.matcher.clock.monotonic() - started
+            self.matcher.counts.mutated(found.policy.name, found.binding.name, failure, took)
 
     async def wanted(self, found: Invocation, situation: Situation, values: dict[str, Any]) -> bool:
         policy = found.policy

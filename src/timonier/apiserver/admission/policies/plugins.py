@@ -10,10 +10,12 @@ from typing import Protocol
 
 from timonier.api.kinds import BY_ID, Kind
 from timonier.apiserver.admission.contract import Plugin
+from timonier.apiserver.admission.policies.counts import Counts
 from timonier.apiserver.admission.webhooks.configured import GROUP, Registry, exempt
 from timonier.apiserver.auth.decision import Authoriser
 from timonier.apiserver.request import Attributes, Object
 from timonier.apiserver.resources import Resources
+from timonier.kit.clock import Clock
 
 VALIDATING, VALIDATING_BINDING, MUTATING, MUTATING_BINDING = (
     BY_ID[f"{GROUP}/v1/{kind}"] for kind in (
@@ -34,6 +36,8 @@ class Policies(Plugin):
     registry: Registry
     resources: Resources
     authoriser: Authoriser
+    clock: Clock
+    counts: Counts
     _seen: int = -1
     _bound: bool = False
     _judge: Judge | None = field(default=None)
@@ -56,7 +60,7 @@ class ValidatingPolicies(Policies):
         if self._judge is None:
             from timonier.apiserver.admission.policies.validating import judged
 
-            self._judge = judged(self.registry, self.resources, self.authoriser)
+            self._judge = judged(self)
         await self._judge(attributes, obj, old)
 
 
@@ -67,5 +71,5 @@ class MutatingPolicies(Policies):
         if self._judge is None:
             from timonier.apiserver.admission.policies.mutating import changed
 
-            self._judge = changed(self.registry, self.resources, self.authoriser)
+            self._judge = changed(self)
         await self._judge(attributes, obj, old)

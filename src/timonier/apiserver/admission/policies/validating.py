@@ -17,12 +17,9 @@ from timonier.apiserver.admission.contract import refuse
 from timonier.apiserver.admission.policies.compiled import Binding, ValidatingPolicy, Validation
 from timonier.apiserver.admission.policies.configured import Configured
 from timonier.apiserver.admission.policies.matching import Matcher
-from timonier.apiserver.admission.policies.plugins import VALIDATING, VALIDATING_BINDING
+from timonier.apiserver.admission.policies.plugins import VALIDATING, VALIDATING_BINDING, Policies
 from timonier.apiserver.admission.policies.situation import Misconfigured
-from timonier.apiserver.admission.webhooks.configured import Registry
-from timonier.apiserver.auth.decision import Authoriser
 from timonier.apiserver.request import Attributes, Object
-from timonier.apiserver.resources import Resources
 
 CODES = {"Forbidden": 403, "Invalid": 422, "RequestEntityTooLarge": 413, "Unauthorized": 401}
 LONGEST_MESSAGE, LONGEST_ANNOTATION = 5 * 1024, 10 * 1024
@@ -45,6 +42,8 @@ class Verdict:
     denials: list[Denial] = field(default_factory=list)
     annotations: list[tuple[str, str]] = field(default_factory=list)
     broken: list[Denial] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    """Failures that the policy wants to be ignored."""
 
 
 def judge(policy: ValidatingPolicy, bindings: dict[str, Any]) -> Verdict:
@@ -57,15 +56,15 @@ def judge(policy: ValidatingPolicy, bindings: dict[str, Any]) -> Verdict:
     if not matched.matches:
         return Verdict()
     try:
-        denials = list(violated(policy, Evaluation(bindings, composed, PER_OBJECT)))
-        verdict = Verdict(denials)
+        verdict = Verdict()
+        verdict.denials += violated(policy, Evaluation(bindings, composed, PER_OBJECT), verdict.ignored)
         annotate(policy, Evaluation(bindings, composed, PER_OBJECT), verdict)
     except Exhausted as error:
-        return Verdict([] if ignore else [Denial(str(error))])
+        return Verdict(ignored=[str(error)]) if ignore else Verdict([Denial(str(error))])
     return verdict
 
 
-def violated(policy: ValidatingPolicy, evaluation: Evaluation) -> Iterator[Denial]:
+def violated(policy: ValidatingPolicy, evaluation: Evaluation, ignored: list[str]) -> Iterator[Denial]:
     """Validations that are not true. Raises Exhausted where the budget is spent."""
     results: list[bool | Failure] = []
     for validation in policy.validations:
@@ -77,7 +76,9 @@ def violated(policy: ValidatingPolicy, evaluation: Evaluation) -> Iterator[Denia
             results.append(error)
     for index, (validation, result) in enumerate(zip(policy.validations, results, strict=True)):
         if isinstance(result, Failure):
-            if not policy.ignores_failure:
+            if policy.ignores_failure:
+                ignored.append(str(result))
+            else:
                 yield Denial(str(result), "", index)
         elif not result:
             yield Denial(message(validation, evaluation), validation.spec.get("reason") or "Invalid", index)
@@ -113,10 +114,10 @@ def annotate(policy: ValidatingPolicy, evaluation: Evaluation, verdict: Verdict)
             verdict.annotations.append((key, text.encode()[:LONGEST_ANNOTATION].decode(errors="ignore")))
 
 
-def judged(registry: Registry, resources: Resources, authoriser: Authoriser) -> Validating:
+def judged(plugin: Policies) -> Validating:
     """What judges requests by the policies that there are."""
-    configured = Configured(registry, VALIDATING, VALIDATING_BINDING, ValidatingPolicy.of)
-    return Validating(configured, Matcher(registry, resources, authoriser))
+    configured = Configured(plugin.registry, VALIDATING, VALIDATING_BINDING, ValidatingPolicy.of)
+    return Validating(configured, Matcher.of(plugin))
 
 
 @dataclass(frozen=True)
@@ -147,8 +148,10 @@ class Validating:
                 for each in params:
                     shown = shown or (situation.shown(place, obj), situation.shown(place, old))
                     values = situation.bindings(place, *shown, each)
+                    started = self.matcher.clock.monotonic()
                     verdict = await situation.settled(partial(judge, policy, values))
-                    refused += self.enforced(policy, binding, verdict, attributes, obj)
+                    took = self.matcher.clock.monotonic() - started
+                    refused += self.enforced(policy, binding, verdict, took, attributes, obj)
                     for key, text in verdict.annotations:
                         if text not in notes.setdefault(key, []):
                             notes[key].append(text)
@@ -157,11 +160,15 @@ class Validating:
         if refused:
             raise refused[0]
 
-    def enforced(self, policy: ValidatingPolicy, binding: Binding, verdict: Verdict, attributes: Attributes,
-                 obj: Object | None) -> Iterator[ApiError]:
+    def enforced(self, policy: ValidatingPolicy, binding: Binding, verdict: Verdict, took: float,
+                 attributes: Attributes, obj: Object | None) -> Iterator[ApiError]:
         """Do with what a policy found what its binding says: the refusals that are among it."""
+        count = partial(self.matcher.counts.validated, policy.name, binding.name)
+        for failure in verdict.ignored:
+            count(failure, "allow", took)
         for denial in verdict.denials:
             for action in binding.actions:
+                count(denial.message, action.lower(), took)
                 if action == "Deny":
                     yield denied(policy.name, binding.name, denial, attributes, obj)
                 elif action == "Audit":
@@ -172,6 +179,7 @@ class Validating:
                     attributes.warn(f"Validation failed for ValidatingAdmissionPolicy '{policy.name}' with binding "
                                     f"'{binding.name}': {denial.message}")
         for denial in verdict.broken:
+            count(denial.message, "deny", took)
             yield denied(policy.name, binding.name, denial, attributes, obj)
 
     def misconfigured(self, policy: ValidatingPolicy, binding: Binding | None, attributes: Attributes, why: str,
