@@ -10,13 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 from support.definitions import PATH as DEFINITIONS
-from support.definitions import definition, foo
+from support.definitions import definition, foo, version
 from support.ports import free_port
 from support.simulated_cluster import deployment
 
 from timonier.api import errors, times
 from timonier.api.kinds import Kind
-from timonier.api.types import apps_v1, core_v1, discovery_v1, meta_v1
+from timonier.api.types import admissionregistration_v1, apps_v1, core_v1, discovery_v1, meta_v1
 from timonier.apiserver import server
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.client.client import STRATEGIC_PATCH, Client
@@ -228,3 +228,24 @@ async def test_custom_objects_go_with_their_owners_and_with_their_namespace(live
     await live.until(core_v1.Namespace, told("finalizers remaining: example.com/held in 1 resource instances"), "")
     await live.client.patch(Partial, "other", "web", {"metadata": {"finalizers": None}}, kind=foos)
     await live.until(core_v1.Namespace, lambda found: "web" not in {each.metadata.name for each in found}, "")
+
+
+async def test_expressions_of_a_policy_are_checked_against_the_types_that_it_names(live: Live):
+    sized = version(schema={"type": "object", "properties": {"size": {"type": "integer"}}})
+    await live.client.raw("POST", DEFINITIONS, body=msgspec.json.encode(definition(sized)))
+    rules = [{"apiGroups": [group], "apiVersions": ["v1"], "operations": ["*"], "resources": [resource]}
+             for group, resource in (("apps", "deployments"), ("example.com", "foos"))]
+    expressions = ("has(object.metadata.name)", "object.spec.replicas > 1", "object.spec.size > '1'")
+    await live.client.create(msgspec.convert({"metadata": {"name": "typed"}, "spec": {
+        "matchConstraints": {"resourceRules": rules}, "validations": [{"expression": each} for each in expressions]}},
+        admissionregistration_v1.ValidatingAdmissionPolicy))
+
+    def warned(policies: list[admissionregistration_v1.ValidatingAdmissionPolicy]) -> list[tuple[str, str]]:
+        checked = policies[0].status.typeChecking if policies else None
+        warnings = checked.expressionWarnings if checked else []
+        return [(each.fieldRef, line.partition(": ERROR: ")[0]) for each in warnings
+                for line in each.warning.splitlines() if "ERROR" in line]
+    await live.until(admissionregistration_v1.ValidatingAdmissionPolicy, lambda found: warned(found) == [
+        ("spec.validations[1].expression", "example.com/v1, Kind=Foo"),
+        ("spec.validations[2].expression", "apps/v1, Kind=Deployment"),
+        ("spec.validations[2].expression", "example.com/v1, Kind=Foo")], "")
