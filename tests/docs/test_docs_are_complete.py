@@ -15,6 +15,7 @@ from support.api_server import running
 from timonier.api.kinds import KINDS
 from timonier.apiserver.audit.auditor import Auditor
 from timonier.apiserver.audit.policy import Policy
+from timonier.client.counts import SECONDS, TOTAL
 from timonier.kit.clock import FakeClock
 from timonier.main import ROLES, VERBS
 from timonier.node.cri.contract import SandboxConfig
@@ -82,7 +83,8 @@ async def exposed(folder: Path) -> set[str]:
     async with running(folder, auditor=auditor) as cluster:
         server = cluster.server.metrics.text()
     texts = [scheduling.encode(), server, *kubelet]
-    return {row[0] for row in ROWS} | {name for text in texts for name in re.findall(r"# TYPE (\S+)", text.decode())}
+    told = {name for text in texts for name in re.findall(r"# TYPE (\S+)", text.decode())}
+    return {row[0] for row in ROWS} | {TOTAL, SECONDS} | told
 
 
 async def test_the_page_of_metrics_has_those_that_are_exposed_and_no_others(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from timonier.api import errors, kinds
 from timonier.api.types import authentication_v1, core_v1, meta_v1, policy_v1
+from timonier.client.counts import NO_ANSWER, Requests
 from timonier.client.wire import Listed, Object, Partial, WatchLine, decode, encode, error_of, kind_of, of_status
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.http import ConnectionFailed, Connections, HttpError, Response
@@ -58,6 +59,7 @@ class Client:
         self.config = config
         self.clock: Clock = clock or SystemClock()
         self._connections = Connections(config.ssl_context(), server_name=config.server_name or None)
+        self.requests = Requests(config.server.partition("://")[2].partition("/")[0])
         self._agent = name
         self._token, self._token_stamp = config.token, (0, 0)
 
@@ -186,6 +188,7 @@ class Client:
         url = self._url((kind or kind_of(cls)).path(namespace), query)
         headers = self._headers(PARTIAL if cls is Partial else JSON)
         async with self._connections.stream("GET", url, headers, read_timeout=WATCH_SILENCE) as stream:
+            self.requests.add("GET", str(stream.status))
             if stream.status != 200:
                 raise error_of(stream.status, stream.headers, await stream.read())
             async for line in lines(stream):
@@ -221,9 +224,12 @@ class Client:
             headers["Content-Type"] = content_type
         url = self._url(path, query or {})
         for attempt in range(1, attempts + 1):
+            started = self.clock.monotonic()
             try:
                 response = await self._connections.request(method, url, headers, body)
+                self.requests.add(method, str(response.status), self.clock.monotonic() - started)
             except HttpError as error:
+                self.requests.add(method, NO_ANSWER)
                 harmless = method == "GET" or isinstance(error, ConnectionFailed)
                 if not harmless or attempt == attempts:
                     raise

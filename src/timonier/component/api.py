@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import msgspec
 
 from timonier.api.errors import ApiError, MethodNotAllowed, NotFound
+from timonier.client.counts import render as render_requests
 from timonier.component import health, metrics
 from timonier.component.answers import JSON, Call, Send
 from timonier.component.shown import Shown
@@ -60,6 +61,7 @@ class ComponentApi:
             case ["metrics"]:
                 await self.guard.check(call)
                 lines = [line for each in [*self.shown.metrics.values()] for line in each()]
+                lines += render_requests(self.shown.clients)
                 await call.answer(200, "\n".join([*lines, ""]).encode() + metrics.of_process(), metrics.TYPE)
             case ["configz"]:
                 await self.guard.check(call)

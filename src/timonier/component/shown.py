@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from timonier.client.counts import Requests
 from timonier.kit.settings import flag_of
 
 
@@ -19,6 +20,8 @@ class Shown:
 
     metrics: dict[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
     """By part: the lines of Prometheus's text format."""
+    clients: list[Requests] = field(default_factory=list)
+    """What the process's clients of the API server count."""
     unready: dict[str, str] = field(default_factory=dict)
     """By the name of the check: what keeps the process from its work; empty where nothing does."""
     configuration: dict[str, Mapping[str, Any]] = field(default_factory=dict)

@@ -140,6 +140,7 @@ async def work(settings: ControllerSettings, client: Client, clock: Clock, autho
     counted.changed = lambda namespace: [*map(quotas.queue.add, quotas_of(namespace, quotas.snapshot))]
     garbage = GarbageController(informers, discovered, clock)
     garbage.enqueue = runner.add(garbage).queue.add
+    shown.clients.append(client.requests)
     shown.metrics["controllers"] = lambda: render(runner.counts)
     shown.unready[SYNCED] = "the mirrors are not filled yet"
     async with asyncio.TaskGroup() as group:

@@ -53,6 +53,7 @@ async def schedule(client: Client, settings: SchedulerSettings, clock: Clock, sh
     informers = SharedInformers(client)
     woken = asyncio.Event()
     cycle = Cycle(settings, clock.monotonic, woken.set)
+    shown.clients.append(client.requests)
     shown.metrics["scheduler"] = lambda: render(cycle.attempts, cycle.queue)
     shown.unready[SYNCED] = "the mirrors are not filled yet"
     pods = informers.informer(core_v1.Pod, fields="status.phase!=Succeeded,status.phase!=Failed")
