@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import platform
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from timonier.api.errors import MethodNotAllowed
@@ -15,6 +15,8 @@ from timonier.apiserver import zpages
 from timonier.apiserver.aggregation.discovery import document as with_backends
 from timonier.apiserver.answers import TEXT, encoded, plain
 from timonier.apiserver.documents import Answer
+from timonier.apiserver.encryption.kms import Kms
+from timonier.apiserver.encryption.store import EncryptedStore
 from timonier.apiserver.request import Object, Request
 from timonier.store.contract import StoreError
 
@@ -60,6 +62,16 @@ async def shutdown(server: ApiServer) -> str:
     return "the server is shutting down" if server.closing else ""
 
 
+async def kms(server: ApiServer) -> str:
+    return "; ".join(service.trouble for service in services(server) if service.trouble)
+
+
+def services(server: ApiServer) -> Sequence[Kms]:
+    """The key management services that the store depends on."""
+    store = server.registry.store
+    return store.scheme.services() if isinstance(store, EncryptedStore) else ()
+
+
 CHECKS: dict[str, dict[str, Check]] = {
     "livez": {"ping": ping, "etcd": store},
     "healthz": {"ping": ping, "etcd": store, "poststarthook/start-apiserver-admission-initializer": informers,
@@ -72,7 +84,7 @@ CHECKS: dict[str, dict[str, Check]] = {
 
 async def health(server: ApiServer, request: Request, endpoint: str, only: str) -> Answer:
     """`ok`, or what is not; one line a check with ?verbose or where one fails. Why stands in the server's log."""
-    checks = CHECKS[endpoint]
+    checks = CHECKS[endpoint] | ({"kms-providers": kms} if services(server) else {})
     if only:
         if only not in checks:
             return plain(404, "404 page not found\n")

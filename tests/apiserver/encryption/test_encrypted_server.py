@@ -174,7 +174,7 @@ async def test_a_new_key_of_the_service_is_used_for_what_is_written_from_then_on
 
 
 async def test_a_configuration_with_a_key_management_service_serves_a_cluster(tmp_path: Path) -> None:
-    async with plugin(tmp_path) as (_, endpoint):
+    async with plugin(tmp_path) as (handler, endpoint):
         file, inner = tmp_path / "config.yaml", MemoryStore()
         file.write_text(yaml.safe_dump({
             "apiVersion": "apiserver.config.k8s.io/v1", "kind": "EncryptionConfiguration",
@@ -185,6 +185,12 @@ async def test_a_configuration_with_a_key_management_service_serves_a_cluster(tm
             assert (await cluster.get(f"{SECRETS}/a")).json["data"] == {"x": "eQ=="}
             assert (await stored(inner)).startswith(b"k8s:enc:kms:v2:v:")
             assert (await stored(inner, "/namespaces/default")).startswith(b"k8s:enc:kms:v2:v:")
+            assert b"[+]kms-providers ok\n" in (await cluster.get("/readyz?verbose")).content
+            [service] = store.scheme.services()  # type: ignore[attr-defined]
+            handler.healthz = "sealed"
+            with pytest.raises(Unhealthy):
+                await service.refresh()
+            assert (await cluster.get("/readyz/kms-providers")).code == 500
 
 
 async def test_a_service_that_is_not_there_keeps_the_server_from_starting(tmp_path: Path) -> None:

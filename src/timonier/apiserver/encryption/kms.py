@@ -51,12 +51,22 @@ class Kms:
     def __init__(self, name: str, endpoint: str, timeout: Seconds) -> None:
         self.name, self.prefix = name, SEALED + f"kms:v2:{name}:".encode()
         self._endpoint, self._timeout = endpoint, timeout
+        self.trouble = ""
+        """What was wrong with the plugin when it was last asked."""
         self._channel: Any = None
         self._current: tuple[Envelope, bytes] | None = None
         self._seeds: dict[Envelope, bytes] = {}
 
     async def refresh(self) -> None:
-        """Have a seed that is encrypted with the plugin's key of today. Raises Unhealthy."""
+        """Have a seed that is encrypted with the plugin's key of today. Raises Unhealthy, and remembers it."""
+        try:
+            await self._refresh()
+            self.trouble = ""
+        except Unhealthy as error:
+            self.trouble = str(error)
+            raise
+
+    async def _refresh(self) -> None:
         status = dict(fields(await self._ask("Status", b"")))
         if status.get(1) not in (b"v2", b"v2beta1"):
             raise Unhealthy(f"KMS plugin {self.name} speaks {text(status.get(1))!r}, not v2")
