@@ -184,9 +184,6 @@ async def test_a_quota_follows_what_is_used_of_any_kind(live: Live):
     await live.client.create(core_v1.ResourceQuota(
         metadata=meta_v1.ObjectMeta(name="q", namespace="default"), spec=core_v1.ResourceQuotaSpec(hard=hard)))
 
-    def says(**used: str) -> Callable[[list[Any]], bool]:
-        return lambda found: bool(found) and {name: found[0].status.used.get(name) for name in used} == used
-
     await live.until(core_v1.ResourceQuota, says(pods="0", configmaps="1"))
     await live.client.create(core_v1.ConfigMap(metadata=meta_v1.ObjectMeta(name="c", namespace="default")))
     await live.until(core_v1.ResourceQuota, says(configmaps="2"))
@@ -249,3 +246,38 @@ async def test_expressions_of_a_policy_are_checked_against_the_types_that_it_nam
         ("spec.validations[1].expression", "example.com/v1, Kind=Foo"),
         ("spec.validations[2].expression", "apps/v1, Kind=Deployment"),
         ("spec.validations[2].expression", "example.com/v1, Kind=Foo")], "")
+
+
+def says(**used: str) -> Callable[[list[Any]], bool]:
+    """Whether every quota that limits one of these resources says that so much of it is used."""
+    def holds(found: list[Any]) -> bool:
+        return bool(found) and all(quota.status.used.get(name) == amount for quota in found
+                                   for name, amount in used.items() if name in quota.spec.hard)
+    return holds
+
+
+async def test_quotas_with_scopes_follow_the_pods_that_they_are_about(live: Live):
+    def quota(name: str, hard: dict[str, str], *scopes: str) -> core_v1.ResourceQuota:
+        return core_v1.ResourceQuota(metadata=meta_v1.ObjectMeta(name=name, namespace="default"),
+                                     spec=core_v1.ResourceQuotaSpec(hard=hard, scopes=list(scopes)))
+
+    for made in (quota("short", {"pods": "5"}, "Terminating"), quota("long", {"pods": "5"}, "NotTerminating"),
+                 quota("poor", {"pods": "1"}, "BestEffort")):
+        await live.client.create(made)
+    await live.until(core_v1.ResourceQuota, lambda found: len(found) == 3 and says(pods="0")(found))
+
+    def pod(name: str, **spec: Any) -> core_v1.Pod:
+        container = core_v1.Container(name="c", image="i")
+        return core_v1.Pod(metadata=meta_v1.ObjectMeta(name=name, namespace="default"),
+                           spec=core_v1.PodSpec(containers=[container], **spec))
+
+    await live.client.create(pod("job", activeDeadlineSeconds=3600))
+
+    def counts(**wanted: str) -> Callable[[list[Any]], bool]:
+        return lambda found: {quota.metadata.name: quota.status.used.get("pods") for quota in found} == wanted
+
+    await live.until(core_v1.ResourceQuota, counts(short="1", long="0", poor="1"))
+    with pytest.raises(errors.Forbidden, match="exceeded quota: poor, requested: pods=1, used: pods=1, limited"):
+        await live.client.create(pod("more"))
+    await live.client.delete(core_v1.Pod, "job", "default")
+    await live.until(core_v1.ResourceQuota, counts(short="0", long="0", poor="0"))

@@ -10,6 +10,9 @@ from support.api_server import config, pod, running
 from support.definitions import FOOS, define, definition, foo, version
 from support.webhook_server import add, allow, configuration, deny, hook, patching, webhook
 
+from timonier.api.kinds import BY_ID
+from timonier.apiserver.bootstrap import bootstrap
+
 CONFIGS = "/api/v1/namespaces/default/configmaps"
 PODS = "/api/v1/namespaces/default/pods"
 MUTATING = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
@@ -370,3 +373,15 @@ async def test_custom_objects_are_counted_by_quotas(tmp_path):
         assert (await cluster.post(FOOS, foo("a"))).code == 201
         reply = await cluster.post(FOOS, foo("b"))
         assert "exceeded quota: q, requested: count/foos.example.com=1" in reply.message
+
+
+async def test_what_the_server_writes_for_itself_no_webhook_judges(tmp_path):
+    async with running(tmp_path) as cluster:
+        everything = {"resources": ["*/*"], "groups": ["*"], "versions": ["*"], "operations": ["*"]}
+        dead = hook({"url": "https://127.0.0.1:1/hook"}, **everything)
+        await configure(cluster, "dead", dead, validating=True)
+        await configure(cluster, "dead", dead)
+        assert (await cluster.post(CONFIGS, config())).code == 500
+        await bootstrap(cluster.registry, cluster.server.settings)
+        made = await cluster.registry.create(BY_ID["v1/ConfigMap"], config("own"), "default")
+        assert made["metadata"]["uid"]

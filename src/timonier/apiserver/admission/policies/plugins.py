@@ -13,7 +13,7 @@ from timonier.apiserver.admission.contract import Plugin
 from timonier.apiserver.admission.policies.counts import Counts
 from timonier.apiserver.admission.webhooks.configured import GROUP, Registry, exempt
 from timonier.apiserver.auth.decision import Authoriser
-from timonier.apiserver.request import Attributes, Object
+from timonier.apiserver.request import SERVER, Attributes, Object
 from timonier.apiserver.resources import Resources
 from timonier.kit.clock import Clock
 
@@ -55,7 +55,7 @@ class Policies(Plugin):
 
 class ValidatingPolicies(Policies):
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        if not self.bound(VALIDATING_BINDING):
+        if attributes.user is SERVER or not self.bound(VALIDATING_BINDING):
             return
         if self._judge is None:
             from timonier.apiserver.admission.policies.validating import judged
@@ -66,7 +66,7 @@ class ValidatingPolicies(Policies):
 
 class MutatingPolicies(Policies):
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        if not self.bound(MUTATING_BINDING):
+        if attributes.user is SERVER or not self.bound(MUTATING_BINDING):
             return
         if self._judge is None:
             from timonier.apiserver.admission.policies.mutating import changed

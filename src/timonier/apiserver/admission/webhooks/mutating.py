@@ -17,7 +17,7 @@ from timonier.api.patches.json_patch import json_patch
 from timonier.apiserver.admission.contract import Plugin
 from timonier.apiserver.admission.webhooks.calling import Invocation, NotCalled, Webhooks
 from timonier.apiserver.admission.webhooks.configured import Hook, exempt
-from timonier.apiserver.request import Attributes, Object
+from timonier.apiserver.request import SERVER, Attributes, Object
 
 NAME = "MutatingAdmissionWebhook"
 MUTATION, PATCH = "mutation.webhook.admission.k8s.io/", "patch.webhook.admission.k8s.io/"
@@ -49,7 +49,7 @@ class MutatingWebhooks(Plugin):
 
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         hooks = self.webhooks.configured.hooks()
-        if not hooks:
+        if not hooks or attributes.user is SERVER:
             return
         memory: Memory = attributes.passage.memory.setdefault(NAME, Memory())
         if attributes.passage.second and memory.left != obj:

@@ -9,7 +9,7 @@ from timonier.api.errors import ApiError
 from timonier.apiserver.admission.contract import Plugin
 from timonier.apiserver.admission.webhooks.calling import Invocation, NotCalled, Webhooks
 from timonier.apiserver.admission.webhooks.configured import exempt
-from timonier.apiserver.request import Attributes, Object
+from timonier.apiserver.request import SERVER, Attributes, Object
 
 FAILED_OPEN = "failed-open.validating.webhook.admission.k8s.io/"
 
@@ -24,7 +24,7 @@ class ValidatingWebhooks(Plugin):
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         """Raises what the first webhook that refuses has to say, once all have answered."""
         hooks = self.webhooks.configured.hooks()
-        if not hooks:
+        if not hooks or attributes.user is SERVER:
             return
         found = [each for hook in hooks if (each := await self.webhooks.invocation(hook, attributes, obj, old))]
         if len(found) == 1:
