@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import orjson
 
 from timonier.api import check, kinds
-from timonier.api.duplicates import may_repeat
+from timonier.api.duplicates import duplicates, may_repeat
 from timonier.api.errors import BadRequest, Cause, UnsupportedMediaType, invalid
 from timonier.api.kinds import Kind
 from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
@@ -36,8 +38,11 @@ def unsupported(types: tuple[str, ...]) -> UnsupportedMediaType:
                                 + ", ".join(types))
 
 
-def parse(request: Request, kind: Kind | str) -> tuple[Any, bytes]:
-    """The body as plain values, and, where a key of it may be there twice, as JSON text to look for those in.
+Complaints = Callable[[], list[str]]
+
+
+def parse(request: Request, kind: Kind | str) -> tuple[Any, Complaints]:
+    """The body as plain values, and what finds the keys that it gives twice.
 
     Raises UnsupportedMediaType, and BadRequest where it is not well-formed. `kind` is what it should have been.
     """
@@ -45,13 +50,23 @@ def parse(request: Request, kind: Kind | str) -> tuple[Any, bytes]:
     match media_type(request):
         case "" | "application/json":
             value = parse_json(request.body, wanted)
-            return value, request.body if may_repeat(request.body, value) else b""
+            return value, repeated(request.body, value)
         case "application/yaml" | "application/x-yaml" | "text/yaml":
-            value = parse_yaml(request.body, wanted)
-            return value, b""
+            from timonier.apiserver import yamls
+
+            return parse_yaml(request.body, wanted), partial(yamls.complaints, request.body)
         case media if media == PROTOBUF and not custom(kind):
-            return parse_protobuf(request.body, wanted), b""
+            return parse_protobuf(request.body, wanted), nothing
     raise unsupported((JSON, YAML) if custom(kind) else (JSON, YAML, PROTOBUF))
+
+
+def repeated(text: bytes, value: Any) -> Complaints:
+    """What finds the keys that a JSON text gives twice, given what it was read as."""
+    return partial(duplicates, text) if may_repeat(text, value) else nothing
+
+
+def nothing() -> list[str]:
+    return []
 
 
 def custom(kind: Kind | str) -> bool:
@@ -220,16 +235,14 @@ def field_manager(request: Request) -> str:
     return name
 
 
-def checked(value: Object, text: bytes, kind: Kind, request: Request) -> Object:
-    """The object with the structure of its kind; complaints are warned of or, where Strict, refused."""
+def checked(value: Object, kind: Kind, request: Request, repeated: Complaints = nothing) -> Object:
+    """The object with the structure of its kind; complaints are warned of or, where Strict, refused.
+
+    Raises Unreadable.
+    """
     mode = field_validation(request)
     result = kind.shape.check(value)
-    complaints: list[str] = []
-    if mode != "Ignore":
-        if text:
-            from timonier.api.duplicates import duplicates
-            complaints = duplicates(text)
-        complaints += result.unknown
+    complaints = [*repeated(), *result.unknown] if mode != "Ignore" else []
     if complaints and mode == "Strict":
         raise check.strict(kind.version, kind.kind, complaints)
     for complaint in complaints:
@@ -239,15 +252,15 @@ def checked(value: Object, text: bytes, kind: Kind, request: Request) -> Object:
 
 def decode(request: Request, kind: Kind) -> Object:
     """The body as an object of a kind. Raises what the module's other functions raise."""
-    value, text = parse(request, kind)
-    return checked(identify(value, kind, request.body), text, kind, request)
+    value, repeated = parse(request, kind)
+    return checked(identify(value, kind, request.body), kind, request, repeated)
 
 
 def decode_as(request: Request, apiVersion: str, name: str, definition: str) -> Object:
     """The body as an object that is not in the table of kinds: Scale, Binding, Eviction, DeleteOptions."""
-    value, text = parse(request, name)
+    value, repeated = parse(request, name)
     plain = Kind(*group_version(apiVersion), name, "", definition=definition)
-    return checked(identify(value, plain, request.body), text, plain, request)
+    return checked(identify(value, plain, request.body), plain, request, repeated)
 
 
 def group_version(apiVersion: str) -> tuple[str, str]:

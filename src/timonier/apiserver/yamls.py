@@ -103,6 +103,12 @@ def repeated(text: bytes) -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def complaints(text: bytes) -> list[str]:
+    """What is wrong with a document that says keys more than once, as Go's YAML says it."""
+    found = [f'  line {line}: key "{key}" already set in map' for line, key in repeated(text)]
+    return ["error converting YAML to JSON: yaml: unmarshal errors:\n" + "\n".join(found)] if found else []
+
+
 def as_json(value: Any) -> Any:
     """The value with text keys and no types of YAML's own."""
     if isinstance(value, dict):

@@ -91,6 +91,32 @@ async def test_duplicate_fields_are_refused_where_strict(cluster: Cluster) -> No
     assert 'duplicate field "data.x"' in reply.message
 
 
+async def test_keys_that_come_twice_in_yaml_are_refused_where_strict(cluster: Cluster) -> None:
+    body = b"metadata:\n  name: a\ndata:\n  x: '1'\n  x: '2'\nmore: 1\n"
+    reply = await cluster.call("POST", f"{CONFIGS}?fieldValidation=Strict", body, content_type="application/yaml")
+    assert (reply.code, reply.message) == (
+        400, 'ConfigMap in version "v1" cannot be handled as a ConfigMap: strict decoding error: error converting YAML '
+        'to JSON: yaml: unmarshal errors:\n  line 5: key "x" already set in map, unknown field "more"')
+
+
+@pytest.mark.parametrize(("kind", "body", "shown"), [
+    ("merge-patch", b'{"data":{"x":"1","x":"2"},"more":1}', 'duplicate field "data.x", unknown field "more"'),
+    ("json-patch", b'[{"op":"add","path":"/more","value":1,"note":"","op":"add"}]',
+     'json patch duplicate field "[0].op", json patch unknown field "[0].note", unknown field "more"'),
+    ("strategic-merge-patch", b'{"data":{"x":"1"},"more":[1]}', 'unknown field "more"')])
+async def test_patches_are_judged_where_strict(cluster: Cluster, kind: str, body: bytes, shown: str) -> None:
+    await cluster.post(CONFIGS, {"metadata": {"name": "a"}})
+    url, media_type = f"{CONFIGS}/a", f"application/{kind}+json"
+    refused = await cluster.call("PATCH", f"{url}?fieldValidation=Strict", body, content_type=media_type)
+    assert refused.code == 422
+    what = '"map[data:map[x:1] more:[1]]"' if kind.startswith("strategic") else r'"{\"kind\":\"ConfigMap\",'
+    assert refused.message.startswith(f' "" is invalid: patch: Invalid value: {what}')
+    assert refused.message.endswith(f": strict decoding error: {shown}")
+    warned = await cluster.call("PATCH", url, body, content_type=media_type)
+    assert warned.code == 200
+    assert warned.headers["warning"] == r'299 - "unknown field \"more\""'  # the last of them
+
+
 @pytest.mark.parametrize(("method", "url", "code"), [
     ("GET", "/api/v1/nonsense", 404), ("GET", "/apis/example.com/v1/things", 404), ("GET", "/nonsense", 404),
     ("GET", "/api/v1/pods/web", 404), ("GET", "/api/v1/namespaces/default/nodes", 404),

@@ -338,3 +338,49 @@ async def test_cluster_scoped_kinds_have_no_namespace(cluster):
     assert "namespace" not in (await cluster.post(path, foo())).json["metadata"]
     assert (await cluster.get(f"{path}/x")).code == 200
     assert (await cluster.get(f"{FOOS}/x")).code == 404
+
+
+STRICT = b"""
+apiVersion: example.com/v1
+kind: Foo
+metadata:
+  name: x
+  unknownMeta: unknown
+spec:
+  known: a
+  known: b
+  extra: 3
+  template:
+    apiVersion: foo/v1
+    kind: Sub
+    metadata: {name: sub, unknownSubMeta: unknown}
+"""
+
+
+async def test_unknown_and_repeated_fields_are_found_in_whatever_way_they_come(cluster):
+    embedded = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    await define(cluster, definition(version(schema=fields(known=STRING, template=embedded))))
+    posted = await cluster.call("POST", f"{FOOS}?fieldValidation=Strict", STRICT, content_type="application/yaml")
+    assert posted.message.endswith(
+        'line 9: key "known" already set in map, unknown field "metadata.unknownMeta", unknown field "spec.extra", '
+        'unknown field "spec.template.metadata.unknownSubMeta"')
+    applied = await cluster.call("PATCH", f"{FOOS}/x?fieldValidation=Strict&fieldManager=m", STRICT,
+                                 content_type="application/apply-patch+yaml")
+    assert applied.message.endswith('line 9: key "known" already set in map')
+    once = STRICT.replace(b"  known: b\n", b"")
+    applied = await cluster.call("PATCH", f"{FOOS}/x?fieldValidation=Strict&fieldManager=m", once,
+                                 content_type="application/apply-patch+yaml")
+    assert applied.code == 400
+    for field in (".metadata.unknownMeta", ".spec.extra", ".spec.template.metadata.unknownSubMeta"):
+        assert f"{field}: field not declared in schema" in applied.message
+
+
+async def test_what_is_preserved_is_not_unknown_but_may_be_repeated(cluster):
+    await define(cluster)
+    body = b'{"metadata":{"name":"x","unknownMeta":1},"spec":{"a":1,"a":2,"known":"a"}}'
+    refused = await cluster.call("POST", f"{FOOS}?fieldValidation=Strict", body)
+    assert refused.message.endswith('strict decoding error: duplicate field "spec.a", unknown field '
+                                    '"metadata.unknownMeta"')
+    made = await cluster.call("POST", FOOS, body)
+    assert made.json["spec"] == {"a": 2, "known": "a"}
+    assert "unknownMeta" not in made.json["metadata"]

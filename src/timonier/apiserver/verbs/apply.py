@@ -88,29 +88,27 @@ def applier(request: Request) -> str:
 def configuration(request: Request, kind: Kind) -> Object:
     """The body: YAML, of which JSON is a part. Raises BadRequest."""
     mode = bodies.field_validation(request)
-    config, repeated = parsed(request.body)
+    config, complaints = parsed(request.body)
     if not isinstance(config, dict):
         raise BadRequest("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
                          "into Go value of type map[string]interface {}")
-    if repeated and mode != "Ignore":
-        complaint = "error converting YAML to JSON: yaml: unmarshal errors:\n" + "\n".join(
-            f'  line {line}: key "{key}" already set in map' for line, key in repeated)
+    for complaint in complaints if mode != "Ignore" else ():
         if mode == "Strict":
             raise BadRequest(f"error strict decoding YAML: {complaint}")
         request.warn(complaint)
     return config
 
 
-def parsed(body: bytes) -> tuple[object, list[tuple[int, str]]]:
-    """What a body says, and the keys that it says twice, with their lines."""
+def parsed(body: bytes) -> tuple[object, list[str]]:
+    """What a body says, and what is wrong with keys that it says twice."""
     from timonier.api.duplicates import duplicates
     from timonier.apiserver import yamls
 
     try:
-        return orjson.loads(body), yamls.repeated(body) if duplicates(body) else []
+        return orjson.loads(body), yamls.complaints(body) if duplicates(body) else []
     except orjson.JSONDecodeError:
         pass
     try:
-        return yamls.load(body), yamls.repeated(body)
+        return yamls.load(body), yamls.complaints(body)
     except yamls.BadYaml as error:
         raise BadRequest(f"error decoding YAML: error converting YAML to JSON: {error}") from None

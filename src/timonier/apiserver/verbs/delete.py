@@ -64,4 +64,4 @@ def from_body(request: Request) -> Object:
         raise BadRequest("the object provided is unrecognized (must be of type DeleteOptions)")
     if value.get("kind", "DeleteOptions") != "DeleteOptions":
         raise BadRequest(f"decoded object cannot be converted to DeleteOptions: it is a {value['kind']}")
-    return bodies.checked(value, b"", OPTIONS, request)
+    return bodies.checked(value, OPTIONS, request)

@@ -6,14 +6,19 @@ A patch is applied to the object as it is when written; where somebody else was 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import orjson
+
+from timonier.api.check import Unreadable
 from timonier.api.errors import BadRequest, Cause, invalid
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.api.patches.json_patch import json_patch
 from timonier.api.patches.merge import merge_patch
 from timonier.api.patches.strategic import strategic_merge
+from timonier.api.structural.paths import shown_go
+from timonier.api.structural.words import shown_value
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
@@ -28,7 +33,20 @@ JSON_PATCH, MERGE_PATCH, STRATEGIC = (
     "application/json-patch+json", "application/merge-patch+json", "application/strategic-merge-patch+json")
 TYPES = (JSON_PATCH, MERGE_PATCH, STRATEGIC, apply.MEDIA_TYPE)
 
-Patch = Callable[[Object], Object]
+OPERATION = frozenset({"op", "path", "from", "value"})
+
+
+Edit = Callable[[Object], Object]
+
+
+class Patch(NamedTuple):
+    """A patch, and what is wrong with how it is written. `text` shows it where it is refused; otherwise what it makes
+    is shown.
+    """
+
+    apply: Edit
+    complaints: bodies.Complaints
+    text: str = ""
 
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
@@ -40,15 +58,20 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     return of_object(request, kind, patched, server.clock.now())
 
 
-def edit_of(request: Request, kind: Kind) -> Patch:
+def edit_of(request: Request, kind: Kind) -> Edit:
     """What the patch of a request makes of an object; the result is checked like one that was sent whole."""
     patch = patch_of(request, kind)
 
     def edit(old: Object) -> Object:
-        patched = patch(clone(old))
+        patched = patch.apply(clone(old))
         if not isinstance(patched, dict):
             raise BadRequest(f"the patch does not leave an object of type {kind.kind}")
-        wanted = bodies.checked(bodies.identify(patched, kind, request.body), b"", kind, request)
+        try:
+            wanted = bodies.checked(bodies.identify(patched, kind, request.body), kind, request, patch.complaints)
+        except Unreadable as error:
+            text = patch.text or orjson.dumps(patch.apply(clone(old))).decode()
+            raise invalid("", "", "", [Cause("FieldValueInvalid", "patch",
+                                             f"Invalid value: {shown_value(text)}: {error.why}")]) from None
         metadata = wanted.setdefault("metadata", {})
         for field in ("name", "namespace"):
             keep(metadata, old["metadata"], field, kind)
@@ -75,17 +98,23 @@ def patch_of(request: Request, kind: Kind) -> Patch:
         raise invalid("meta.k8s.io", "PatchOptions", "", [
             Cause("FieldValueForbidden", "force", "Forbidden: may not be specified for non-apply patch")])
     content: Any = parse(request.body)
+    repeated = bodies.repeated(request.body, content)
     if media_type == JSON_PATCH:
-        return lambda old: json_patch(old, content)
+        return Patch(lambda old: json_patch(old, content), lambda: operations(content, repeated))
     if media_type == MERGE_PATCH:
-        return lambda old: merge_patch(old, content)
-    return lambda old: strategic_merge(old, content, kind.definition)
+        return Patch(lambda old: merge_patch(old, content), repeated)
+    return Patch(lambda old: strategic_merge(old, content, kind.definition), repeated, shown_go(content))
+
+
+def operations(patch: Any, repeated: bodies.Complaints) -> list[str]:
+    """What is wrong with how the operations of a JSON patch are written."""
+    unknown = [f'unknown field "[{index}].{name}"' for index, each in enumerate(patch) for name in each
+               if name not in OPERATION]
+    return [f"json patch {complaint}" for complaint in (*repeated(), *unknown)]
 
 
 def parse(body: bytes) -> Any:
     import json
-
-    import orjson
 
     try:
         return orjson.loads(body)
