@@ -5,6 +5,8 @@ Documents are bounded in what aliases may blow them up to; timestamps and other 
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 import yaml
@@ -21,14 +23,66 @@ class BadYaml(ValueError):
     """The text is not YAML that could be JSON; the message says where."""
 
 
+TAG = "tag:yaml.org,2002:"
+TRUE = ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON")
+FALSE = ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF")
+NULL = ("~", "null", "Null", "NULL", "")
+NUMBER = re.compile(r"""[-+]?(?:0[bB][01_]+|0[oO]?[0-7_]+|0[xX][0-9a-fA-F_]+
+                    |(?:\.[0-9_]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9_]+)?|\.(?:inf|Inf|INF))$
+                    |\.(?:nan|NaN|NAN)$""", re.VERBOSE)
+INTEGER = re.compile(r"([-+]?)(?:(0x|0[bo]?)(?=.))?(.+)")
+INFINITE = {".nan": "NaN", ".inf": "+Inf", "-.inf": "-Inf"}
+GO_EXPONENT = 1e21
+"""From here on, Go writes floats with an exponent."""
+BASES = {"0b": 2, "0": 8, "0o": 8, "0x": 16, None: 10}
+
+
 class Loader(yaml.CSafeLoader):
-    """YAML 1.1 with JSON's types alone."""
+    """YAML 1.1 as Go's library reads it: with JSON's types alone, `y` a truth and `1:30` a text."""
 
 
-Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
-}
+class Dumper(yaml.CSafeDumper):
+    """YAML that both read alike: what either would take for something else than text is quoted."""
+
+
+Loader.yaml_implicit_resolvers = {"<": [(f"{TAG}merge", re.compile("<<$"))]}
+Dumper.yaml_implicit_resolvers = {first: [*found] for first, found in yaml.CSafeDumper.yaml_implicit_resolvers.items()}
+for words, tag in ((TRUE + FALSE, f"{TAG}bool"), (NULL, f"{TAG}null")):
+    for which in (Loader, Dumper):
+        which.add_implicit_resolver(tag, re.compile(f"(?:{'|'.join(words)})$"), [*{word[:1] for word in words}])
+for which in (Loader, Dumper):
+    which.add_implicit_resolver(f"{TAG}float", NUMBER, [*"-+.0123456789"])
+
+
+def number(loader: Any, node: yaml.ScalarNode) -> int | float | str:
+    """A number as JSON has it: whole where it can be, and a float where it needs more than 64 bits. Raises BadYaml."""
+    text = str(loader.construct_scalar(node))
+    plain = text.replace("_", "").lower()
+    found = INTEGER.fullmatch(plain)
+    value: int | float
+    try:
+        value = int(found[1] + found[3], BASES[found[2]]) if found else float(plain)
+    except ValueError:
+        if plain.endswith((".inf", ".nan")):
+            raise BadYaml(f"json: unsupported value: {INFINITE[plain.lstrip('+')]}") from None
+        try:
+            value = float(plain)
+        except ValueError:
+            return text
+    if not math.isfinite(value):
+        return text
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < GO_EXPONENT else value
+    return value if -(1 << 63) <= value < 1 << 64 else float(value)
+
+
+def truth(loader: Any, node: yaml.ScalarNode) -> bool:
+    return loader.construct_scalar(node) in TRUE
+
+
+Loader.add_constructor(f"{TAG}float", number)
+Loader.add_constructor(f"{TAG}bool", truth)
+Loader.add_constructor(f"{TAG}merge", lambda loader, node: node.value)  # where it is a value, and no key
 
 
 def load(text: bytes) -> Any:
@@ -117,6 +171,8 @@ def as_json(value: Any) -> Any:
         return [as_json(child) for child in value]
     if isinstance(value, str | int | float | bool) or value is None:
         return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
     raise BadYaml(f"yaml: cannot convert {type(value).__name__} to JSON")
 
 
@@ -130,5 +186,5 @@ def key_text(key: Any) -> str:
 
 def dump(value: Any) -> bytes:
     """A document, keys sorted as Kubernetes sorts them."""
-    text: str = yaml.dump(value, Dumper=yaml.CSafeDumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
+    text: str = yaml.dump(value, Dumper=Dumper, default_flow_style=False, sort_keys=True, allow_unicode=True)
     return text.encode()

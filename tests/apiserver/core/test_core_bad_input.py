@@ -51,7 +51,7 @@ async def test_yaml_that_cannot_be_read(cluster: Cluster) -> None:
 
 
 async def test_yaml_that_can_be_read(cluster: Cluster) -> None:
-    reply = await cluster.post(CONFIGS, b"metadata: {name: y}\ndata: {when: '2001-01-01', yes: 'true'}",
+    reply = await cluster.post(CONFIGS, b"metadata: {name: z}\ndata: {when: '2001-01-01', yes: 'true'}",
                                content_type="application/yaml")
     assert reply.code == 201, reply.content
     assert reply.json["data"] == {"when": "2001-01-01", "true": "true"}
