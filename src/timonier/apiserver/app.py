@@ -117,6 +117,8 @@ class ApiServer:
         except ApiError as error:
             return failure(error, request)
         except TimeoutError:
+            if request.underway:
+                return None  # what has been sent cannot be taken back: it breaks off
             return failure(Timeout(TIMED_OUT), request)
         except Exception as error:
             if is_too_deep(error):

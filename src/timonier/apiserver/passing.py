@@ -61,6 +61,7 @@ async def exchange(server: ApiServer, request: Request, connections: Connections
             return Answer(stream.status, list(answered.items()), await stream.read())
         assert request.take_over is not None
         request.begun()
+        request.underway = True
         with server.metrics.long_running(request):
             await pass_on(request.take_over(), stream, answered, stream.status)
     return None

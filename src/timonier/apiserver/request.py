@@ -164,6 +164,8 @@ class Request:
     audit: Record | None = None
     """What the audit log is told of the request; None where nothing is."""
     seat: Seat | None = None
+    underway: bool = False
+    """Whether an answer that somebody else gives is being sent already, as it comes."""
     take_over: Callable[[], Any] | None = None
     """Hands out the connection (`kit.serve.Taken`) to a stream that outlives request and response."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.api_server import Cluster, running
+from support.api_server import Cluster, FakeTaken, running
 
 from timonier.apiserver.aggregation import availability
 from timonier.cluster.certificates import Authority, Identity
@@ -47,6 +47,10 @@ class Wardle:
         answers = {ROOT: RESOURCES, "/openapi/v3": INDEX, f"/openapi/v3{ROOT}": {"openapi": "3.0.0"}}
         if self.broken:
             await answer(send, 503, b"{}")
+        elif scope["path"].endswith("/endless"):
+            await send({"type": "http.response.start", "status": 200, "headers": [JSON]})
+            await send({"type": "http.response.body", "body": b"[1,", "more_body": True})
+            await asyncio.Event().wait()
         elif b"watch" in scope["query_string"]:
             await send({"type": "http.response.start", "status": 200, "headers": [JSON]})
             for event in (b'{"type":"ADDED"}\n', b'{"type":"DELETED"}\n', b""):
@@ -212,3 +216,12 @@ async def test_what_is_built_in_goes_on_whatever_an_api_service_says(
         assert (await cluster.get("/apis/odd.example.com/v1/things")).code == 503
         text = (await cluster.get("/metrics")).content.decode()
         assert 'aggregator_unavailable_apiservice{name="v1.odd.example.com"} 1.0' in text
+
+
+async def test_an_answer_that_takes_too_long_breaks_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with aggregated(tmp_path, monkeypatch) as (cluster, _):
+        await with_service(cluster)
+        await found(cluster)
+        taken = FakeTaken()
+        await cluster.call("GET", f"{ROOT}/endless?timeout=200ms", taken=taken)
+        assert taken.data.endswith(b"[1,\r\n")
