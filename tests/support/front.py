@@ -16,6 +16,7 @@ from timonier.api.kinds import BY_ID
 from timonier.api.types import core_v1
 from timonier.apiserver import objects
 from timonier.apiserver.app import ApiServer
+from timonier.apiserver.auth.counts import Counts
 from timonier.apiserver.feed import Feed
 from timonier.apiserver.kubelets import Kubelets
 from timonier.apiserver.registry import Registry
@@ -85,7 +86,7 @@ async def api_server(authority: Authority, *known: dict[str, Any]) -> AsyncItera
                                  kubelet_client_certificate=client.certificate, kubelet_client_key=client.key)
     feed = Feed(store)
     rights = Rights()
-    access: Any = SimpleNamespace(authenticator=Everybody(), authoriser=rights, keyring=None, tokens=None, reviews=None)
+    access: Any = SimpleNamespace(authenticator=Everybody(), authoriser=rights, counts=Counts())
     server = ApiServer(settings, Registry(feed), access)
     server.bootstrapped.set()
     listening = socket.create_server(("127.0.0.1", 0))

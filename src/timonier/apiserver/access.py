@@ -14,6 +14,7 @@ from timonier.apiserver.auth.authenticate import Anonymous, Authenticator
 from timonier.apiserver.auth.authorise import Authoriser
 from timonier.apiserver.auth.bearers import Bearers
 from timonier.apiserver.auth.bootstrap_tokens import BootstrapTokens
+from timonier.apiserver.auth.counts import Counts
 from timonier.apiserver.auth.front_proxy import FrontProxy
 from timonier.apiserver.auth.identity import Tokens
 from timonier.apiserver.auth.impersonate import Impersonation
@@ -51,6 +52,7 @@ class Access:
     """Configuration files, each with what takes it over."""
     calls: list[Connections] = field(default_factory=list)
     """The connections to others who are asked."""
+    counts: Counts = field(default_factory=Counts)
 
     async def keep(self, clock: Clock) -> None:
         """Take over what changes in configuration files, until cancelled; then close connections."""
@@ -81,6 +83,7 @@ def access(settings: ApiServerSettings, registry: Registry, clock: Clock, author
         webhook_tokens(settings, audiences, clock, calls)
     authenticator = Authenticator(clock, Bearers(own), audiences, authorities, proxy)
     authoriser = Authoriser(registry)
+    authenticator.counts = authoriser.counts
 
     def use_issuers() -> None:
         issuers, authenticator.anonymous = issuers_of(settings, audiences, clock, calls)
@@ -97,7 +100,7 @@ def access(settings: ApiServerSettings, registry: Registry, clock: Clock, author
                          settings.service_account_max_token_expiration,
                          settings.service_account_extend_token_expiration)
     return Access(authenticator, authoriser, Impersonation(authoriser), keyring, tokens,
-                  Reviews(authenticator, authoriser), files, calls)
+                  Reviews(authenticator, authoriser), files, calls, authoriser.counts)
 
 
 def own_tokens(settings: AccessSettings, registry: Registry, keyring: Keyring, audiences: tuple[str, ...],

@@ -73,7 +73,7 @@ class ApiServer:
         self.metrics = Metrics(self.feed.count)
         self.gate = Gate(registry, self.clock,
                          settings.max_requests_inflight + settings.max_mutating_requests_inflight)
-        self.metrics.sources.append(lambda: fairness_families(self.gate))
+        self.metrics.sources += [lambda: fairness_families(self.gate), access.counts.families]
         self.auditor = auditor
         if auditor is not None:
             self.metrics.sources.append(auditor.families)

@@ -16,6 +16,7 @@ from timonier.api.times import rfc3339
 from timonier.apiserver.access import access
 from timonier.apiserver.auth.bootstrap import bootstrap
 from timonier.apiserver.auth.reloading import EVERY, follow
+from timonier.apiserver.request import Attributes, User
 from timonier.controllers.tokens.accounts import claims
 from timonier.kit.clock import FakeClock
 from timonier.kit.trust import Authorities
@@ -269,3 +270,19 @@ async def test_a_configuration_is_taken_over_when_it_changes(tmp_path):
     await clock.advance(EVERY)
     assert taken == ["bad", "b"]
     task.cancel()
+
+
+async def test_attempts_and_decisions_are_counted(door, tmp_path):
+    file = tmp_path / "tokens.csv"
+    file.write_text("abc,ann,1\n")
+    door.use(token_auth_file=file)
+    for shown in ("abc", "nonsense", ""):
+        await door.who(shown)
+    counted = {name: value for family in door.made.counts.families() for sample in family.samples
+               for name, value in [((sample.name, *sample.labels.values()), sample.value)]}
+    assert counted == {
+        ("authentication_attempts", "success"): 1, ("authentication_attempts", "error"): 1,
+        ("authentication_attempts", "failure"): 1, ("authenticated_user_requests", "other"): 1}
+    await door.made.authoriser.decide(Attributes(User("ann", groups=("system:authenticated",)), "get",
+                                                 is_resource=False, path="/version"))
+    assert door.made.counts.decisions == {("RBAC", "rbac", "allowed"): 1}

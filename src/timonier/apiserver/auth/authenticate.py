@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from timonier.api.errors import Unauthorized
 from timonier.apiserver.auth.bearers import Bearers, shown_token
 from timonier.apiserver.auth.certificates import read_certificate
+from timonier.apiserver.auth.counts import ERROR, FAILURE, SUCCESS, Counts
 from timonier.apiserver.auth.front_proxy import FrontProxy
 from timonier.apiserver.auth.identity import BadToken
 from timonier.apiserver.request import ANONYMOUS, UNAUTHENTICATED_GROUP, Request, User
@@ -47,6 +48,7 @@ class Authenticator:
     authorities: Authorities = field(default_factory=Authorities)
     proxy: FrontProxy | None = None
     anonymous: Anonymous = field(default_factory=Anonymous)
+    counts: Counts = field(default_factory=Counts)
     certificates: Verified[User | None] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -67,8 +69,12 @@ class Authenticator:
                 user = await self.of_token(token, request) if token else None
             except BadToken as error:
                 refused = error
-        if user is None and refused is None and self.anonymous.allowed(request.path):
-            user = NOBODY
+        if user is not None:
+            self.counts.attempt(SUCCESS, user.name)
+        else:
+            self.counts.attempt(FAILURE if refused is None else ERROR)
+            if refused is None and self.anonymous.allowed(request.path):
+                user = NOBODY
         if user is None:
             log.info("not authenticated", extra={"why": str(refused or "no credential"), "client": request.client})
             raise Unauthorized("Unauthorized") from refused

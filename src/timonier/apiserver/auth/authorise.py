@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 from timonier.api.kinds import BY_ID
 from timonier.apiserver.auth import decision
-from timonier.apiserver.auth.decision import AlwaysAllow, AlwaysDeny, Chain, Decision, Masters, refusal
+from timonier.apiserver.auth.counts import Counts
+from timonier.apiserver.auth.decision import AlwaysAllow, AlwaysDeny, Chain, Decision, refusal
 from timonier.apiserver.auth.mirror import Cache, Mirror
 from timonier.apiserver.auth.node import NodeAuthoriser
 from timonier.apiserver.auth.rbac import GROUP, Index, Rbac
@@ -28,7 +29,8 @@ class Authoriser:
         self._cache, self._seen = cache, -1
         self.modes: tuple[str, ...] = ()
         """Who is asked, by the names of their modes."""
-        self._chain = Chain()
+        self.counts = Counts()
+        self._chain = Chain(self.counts)
         self.use(members)
 
     def use(self, members: Sequence[str | decision.Authoriser]) -> None:
@@ -37,7 +39,8 @@ class Authoriser:
             "Node": lambda: NodeAuthoriser(self._cache), "RBAC": lambda: Rbac(self.index, self.refresh),
             "AlwaysAllow": AlwaysAllow, "AlwaysDeny": AlwaysDeny}
         self.modes = tuple(member if isinstance(member, str) else "Webhook" for member in members)
-        self._chain = Chain(Masters(), *(own[member]() if isinstance(member, str) else member for member in members))
+        made = (own[member]() if isinstance(member, str) else member for member in members)
+        self._chain = Chain(self.counts, *zip(self.modes, made, strict=True))
 
     async def decide(self, attributes: Attributes) -> Decision:
         return await self._chain.decide(attributes)

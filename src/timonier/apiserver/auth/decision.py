@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from timonier.api.errors import Forbidden, forbidden
+from timonier.apiserver.auth.counts import Counts
 from timonier.apiserver.request import MASTERS_GROUP, Attributes
 
 
@@ -30,13 +31,6 @@ class Authoriser(Protocol):
     async def decide(self, attributes: Attributes) -> Decision: ...
 
 
-class Masters:
-    """Members of system:masters may do everything, so that no policy can lock the cluster's owner out."""
-
-    async def decide(self, attributes: Attributes) -> Decision:
-        return Decision(MASTERS_GROUP in attributes.user.groups)
-
-
 class AlwaysAllow:
     async def decide(self, attributes: Attributes) -> Decision:
         return Decision(True)
@@ -48,17 +42,23 @@ class AlwaysDeny:
 
 
 class Chain:
-    """The first authoriser that allows or denies decides; where none does, the reasons of all that had one are told."""
+    """The first authoriser that allows or denies decides; where none does, the reasons of all that had one are told.
 
-    def __init__(self, *authorisers: Authoriser) -> None:
-        self.authorisers = authorisers
+    Members of system:masters may do everything, so that no policy can lock the cluster's owner out.
+    """
+
+    def __init__(self, counts: Counts, *members: tuple[str, Authoriser]) -> None:
+        self.counts, self.members = counts, members
 
     async def decide(self, attributes: Attributes) -> Decision:
+        if MASTERS_GROUP in attributes.user.groups:
+            return Decision(True)
         reasons: list[str] = []
         errors: list[str] = []
-        for authoriser in self.authorisers:
+        for mode, authoriser in self.members:
             decision = await authoriser.decide(attributes)
             if decision.allowed or decision.denied:
+                self.counts.decided(mode, mode.lower(), allowed=decision.allowed)
                 return decision
             if decision.reason:
                 reasons.append(decision.reason)
