@@ -281,3 +281,19 @@ async def test_quotas_with_scopes_follow_the_pods_that_they_are_about(live: Live
         await live.client.create(pod("more"))
     await live.client.delete(core_v1.Pod, "job", "default")
     await live.until(core_v1.ResourceQuota, counts(short="0", long="0", poor="0"))
+
+
+async def test_a_quota_counts_a_custom_kind_from_the_moment_it_is_served(live: Live):
+    name = "count/foos.example.com"
+    await live.client.create(core_v1.ResourceQuota(
+        metadata=meta_v1.ObjectMeta(name="q", namespace="default"), spec=core_v1.ResourceQuotaSpec(hard={name: "1"})))
+    await live.until(core_v1.ResourceQuota, lambda found: bool(found) and found[0].status.hard == {name: "1"})
+    await live.client.raw("POST", DEFINITIONS, body=msgspec.json.encode(definition()))
+    await live.until(core_v1.ResourceQuota, says(**{name: "0"}))
+    foos = "/apis/example.com/v1/namespaces/default/foos"
+    await live.client.raw("POST", foos, body=msgspec.json.encode(foo("a")))
+    await live.until(core_v1.ResourceQuota, says(**{name: "1"}))
+    with pytest.raises(errors.Forbidden, match="exceeded quota: q"):
+        await live.client.raw("POST", foos, body=msgspec.json.encode(foo("b")))
+    await live.client.raw("DELETE", f"{foos}/a")
+    await live.until(core_v1.ResourceQuota, says(**{name: "0"}))

@@ -9,6 +9,7 @@ from timonier.controllers.resourcequota.controller import (
     PAUSE,
     QUIET,
     RESYNC,
+    UNSERVED,
     ResourceQuotaController,
     usage,
 )
@@ -100,6 +101,13 @@ async def test_nothing_is_said_before_every_kind_can_be_counted():
     numbers.ready = False
     plan = await planned(ResourceQuotaController(numbers), snapshot(quota({"configmaps": "5"})))  # type: ignore[arg-type]
     assert (plan.status, plan.again) == (None, PAUSE)
+
+
+async def test_a_quota_of_a_kind_that_nobody_serves_yet_is_looked_at_again_soon():
+    controller = ResourceQuotaController(Numbers())  # type: ignore[arg-type]
+    hard = {"count/widgets.example.com": "1"}
+    plan = await planned(controller, snapshot(quota(hard, {})))
+    assert (plan.status, plan.again) == (None, UNSERVED)
 
 
 def test_scopes_hold_for_what_is_counted_anew():

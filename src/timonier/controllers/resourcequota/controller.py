@@ -32,6 +32,8 @@ QUIET: Seconds = 2.0
 PAUSE: Seconds = 1.0
 """Between two counts for one quota: many objects come and go together."""
 RESYNC: Seconds = 300.0
+UNSERVED: Seconds = 5.0
+"""After so long, a quota of a kind that nobody serves is looked at again: its definition may just have been made."""
 MEASURED: Mapping[Place, type[Object]] = {
     ("", "pods"): core_v1.Pod, ("", "services"): core_v1.Service,
     ("", "persistentvolumeclaims"): core_v1.PersistentVolumeClaim,
@@ -87,8 +89,10 @@ class ResourceQuotaController:
             return Plan(again=PAUSE)
         objects = {place: [msgspec.to_builtins(obj) for obj in snapshot.within(MEASURED[place], namespace)]
                    for place in places & MEASURED.keys()}
-        return recounted(quota, usage(msgspec.to_builtins(quota), objects, numbers, now), seen.since, now,
-                         next_end(objects.get(("", "pods"), ()), now))
+        again = next_end(objects.get(("", "pods"), ()), now)
+        if places - MEASURED.keys() - numbers.keys():
+            again = min(again, UNSERVED)
+        return recounted(quota, usage(msgspec.to_builtins(quota), objects, numbers, now), seen.since, now, again)
 
 
 def quotas_of(namespace: str, snapshot: Snapshot) -> Iterable[str]:

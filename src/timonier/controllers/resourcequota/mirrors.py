@@ -32,6 +32,7 @@ class Counted:
         self.changed: Callable[[str], object] = lambda namespace: None
         self._informers, self._discovered = informers, discovered
         self._mirrors: dict[Place, Informer[Any]] = {}
+        self._own: set[Place] = set()
 
     async def count(self, places: Iterable[Place], namespace: str) -> Mapping[Place, int]:
         """The objects of these resources in a namespace; a resource is left out where there is no such kind.
@@ -43,10 +44,16 @@ class Counted:
             return {}
         served = {(kind.group, kind.plural): kind for kind in await self._discovered.kinds()
                   if kind.namespaced and set(kind.verbs) >= NEEDED}
+        for place in self._own - served.keys():
+            self._own.discard(place)
+            self._informers.drop(self._mirrors.pop(place))
         return {place: self._within(place, served[place], namespace) for place in wanted & served.keys()}
 
     def _within(self, place: Place, kind: Kind, namespace: str) -> int:
-        mirror = self._informers.complete(kind) or self._informers.informer(Partial, kind=kind)
+        mirror = self._informers.complete(kind)
+        if mirror is None:
+            mirror = self._informers.informer(Partial, kind=kind)
+            self._own.add(place)
         if self._mirrors.get(place) is not mirror:
             self._mirrors[place] = mirror
             mirror.add_index(BY_NAMESPACE, STANDARD_INDEXES[BY_NAMESPACE])

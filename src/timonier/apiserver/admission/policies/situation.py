@@ -17,7 +17,7 @@ from timonier.api.selectors import Labels
 from timonier.apiserver.admission.policies.compiled import Binding, Policy
 from timonier.apiserver.admission.webhooks.calling import foreign, whole
 from timonier.apiserver.admission.webhooks.configured import NAMESPACE, Registry
-from timonier.apiserver.admission.webhooks.reviews import kind_of, options_of, resource_of, user_info
+from timonier.apiserver.admission.webhooks.reviews import kind_of, namespace_of, options_of, resource_of, user_info
 from timonier.apiserver.admission.webhooks.rules import Place
 from timonier.apiserver.auth.decision import Authoriser
 from timonier.apiserver.request import AUTHENTICATED_GROUP, Attributes, Object, User
@@ -122,8 +122,9 @@ class Situation:
             "kind": kind_of(*shown), "resource": resource_of(place.group, place.version, place.resource),
             "subResource": attributes.subresource, "requestKind": kind_of(*asked),
             "requestResource": resource_of(attributes.group, attributes.version, attributes.resource),
-            "requestSubResource": attributes.subresource, "name": attributes.name, "namespace": attributes.namespace,
-            "operation": attributes.operation, "userInfo": user_info(attributes.user),
+            "requestSubResource": attributes.subresource, "name": attributes.name,
+            "namespace": namespace_of(attributes), "operation": attributes.operation,
+            "userInfo": user_info(attributes.user),
             "options": options_of(attributes)}
         return {key: value for key, value in found.items() if value} | {"dryRun": attributes.dry_run}
 
