@@ -64,6 +64,16 @@ async def test_labels_that_others_must_share_become_part_of_the_selector(cluster
         {"key": "hash", "operator": "In", "values": ["1"]}, {"key": "tenant", "operator": "NotIn", "values": ["t"]}]}
 
 
+async def test_pods_that_spread_apart_from_others_select_each_other(cluster: Cluster) -> None:
+    body = pod() | {"metadata": {"name": "web", "labels": {"hash": "1"}}}
+    body["spec"] = body["spec"] | {"topologySpreadConstraints": [
+        {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "labelSelector": {},
+         "matchLabelKeys": ["hash"]}]}
+    made = (await cluster.post("/api/v1/namespaces/default/pods", body)).json
+    (kept,) = made["spec"]["topologySpreadConstraints"]
+    assert kept["labelSelector"] == {"matchExpressions": [{"key": "hash", "operator": "In", "values": ["1"]}]}
+
+
 @pytest.mark.parametrize(("path", "body"), [
     ("/apis/storage.k8s.io/v1/csidrivers", {"spec": {}}),
     ("/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations", {"webhooks": []}),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from timonier.api import names
 from timonier.api.validation.causes import Causes, Obj
@@ -113,12 +113,8 @@ def label_keys(term: Obj, path: str, causes: Causes) -> None:
             continue
         for index, key in enumerate(keys):
             causes.each_invalid(f"{path}.{field}[{index}]", key, names.qualified_name(key))
-    taken = set((selector or {}).get("matchLabels", ()))
-    for expression in (selector or {}).get("matchExpressions", ()):
-        key = expression.get("key", "")
-        if key in same and key in taken:
-            causes.invalid(f"{path}[{list(same).index(key)}]", key, "exists in both matchLabelKeys and labelSelector")
-        taken.add(key)
+    for key in twice_selected(selector or {}, same):
+        causes.invalid(f"{path}[{list(same).index(key)}]", key, "exists in both matchLabelKeys and labelSelector")
     for index, key in enumerate(same):
         if key in other:
             causes.invalid(f"{path}.matchLabelKeys[{index}]", key,
@@ -192,9 +188,17 @@ def spread_keys(given: Obj, path: str, causes: Causes) -> None:
     keys, selector = given.get("matchLabelKeys", ()), given.get("labelSelector")
     if keys and selector is None:
         causes.forbidden(path, "must not be specified when labelSelector is not set")
-    selected = {*(selector or {}).get("matchLabels", ()),
-                *(each.get("key", "") for each in (selector or {}).get("matchExpressions", ()))} if keys else set()
     for index, key in enumerate(keys):
         causes.each_invalid(f"{path}[{index}]", key, names.qualified_name(key))
-        if key in selected:
-            causes.invalid(f"{path}[{index}]", key, "exists in both matchLabelKeys and labelSelector")
+    for key in twice_selected(selector or {}, keys) if keys else ():
+        causes.invalid(f"{path}[{list(keys).index(key)}]", key, "exists in both matchLabelKeys and labelSelector")
+
+
+def twice_selected(selector: Obj, keys: Sequence[str]) -> Iterator[str]:
+    """Keys that a selector has besides the one expression that the server adds for each of them."""
+    taken = set(selector.get("matchLabels", ()))
+    for expression in selector.get("matchExpressions", ()):
+        key = expression.get("key", "")
+        if key in keys and key in taken:
+            yield key
+        taken.add(key)

@@ -25,7 +25,7 @@ class PodStrategy(Strategy):
         obj["status"] = {"phase": "Pending", "qosClass": qos_class(spec)}
         if spec.get("schedulingGates"):
             obj["status"]["conditions"] = [dict(SCHEDULING_GATED)]
-        for term in affinity_terms(spec.get("affinity") or {}):
+        for term in (*affinity_terms(spec.get("affinity") or {}), *(spec.get("topologySpreadConstraints") or ())):
             fold_keys(term, obj["metadata"].get("labels") or {})
 
     def prepare_update(self, kind: Kind, obj: Object, old: Object) -> None:
@@ -65,7 +65,7 @@ def affinity_terms(affinity: Object) -> Iterator[Object]:
 
 
 def fold_keys(term: Object, labels: dict[str, str]) -> None:
-    """Labels that others must share with this pod, or must not, become part of the selector (KEP-3633)."""
+    """Labels that others must share with this pod, or must not, become part of the selector (KEP-3633, KEP-3243)."""
     selector = term.get("labelSelector")
     for field, operator in (("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")) if selector is not None else ():
         for key in term.get(field) or ():
