@@ -12,10 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support import schema_objects
 
-from timonier.api.check import Unreadable, check, strict
+from timonier.api.check import OFF, Unreadable, check, strict
 from timonier.api.duplicates import duplicates, may_repeat
 from timonier.api.fill import fill
-from timonier.api.schema import definition, definitions
+from timonier.api.schema import definition, definitions, docs
 
 POD, DEPLOYMENT = "io.k8s.api.core.v1.Pod", "io.k8s.api.apps.v1.Deployment"
 SPECIAL = {"JSONSchemaPropsOrBool", "JSONSchemaPropsOrArray"}
@@ -25,6 +25,20 @@ PREFIX = 'Pod in version "v1" cannot be handled as a Pod: '
 def pod(**spec: Any) -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"},
             "spec": {"containers": [{"name": "web", "image": "nginx"}]} | spec}
+
+
+def test_fields_of_features_that_are_off_are_dropped_without_a_word():
+    checked = check(pod(volumes=[{"name": "a", "emptyDir": {"mode": 511, "medium": "Memory"}}]), POD)
+    assert checked.obj["spec"]["volumes"] == [{"name": "a", "emptyDir": {"medium": "Memory"}}]
+    assert checked.unknown == []
+    with pytest.raises(Unreadable):
+        check(pod(volumes=[{"name": "a", "emptyDir": {"mode": "all"}}]), POD)
+
+
+@pytest.mark.parametrize("name", OFF)
+def test_fields_that_are_off_are_of_alpha_features(name):
+    for field in OFF[name]:
+        assert "alpha" in str(docs(f"io.k8s.api.{name}")[1][field]).lower()
 
 
 @pytest.mark.parametrize(("spec", "why"), [

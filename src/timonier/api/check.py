@@ -23,7 +23,7 @@ from timonier.api.schema import Schema, definition
 Where = Any
 """How a value was reached: None, or (the way to its parent, field name | index | (map key,))."""
 Step = Callable[[Any, Where, list[str]], Any]
-"""Takes a value, how it was reached and the list of what is unknown; returns the value to put in its place."""
+"""Takes a value, how it was reached and the list of what is unknown; returns the value to put in its place, or None."""
 
 INT32, INT64 = 2**31, 2**63
 MOMENT = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ", re.ASCII)
@@ -31,6 +31,25 @@ MOMENT = re.compile(r"\d{4}-(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])T([01]\d|2[0-3]):
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 EXTENSIONS = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1."
 SCALARS = {"string": str, "boolean": bool}
+OFF = {
+    "batch.v1.JobSpec": {"scheduling"},
+    "core.v1.ClusterTrustBundleProjection": {"user"},
+    "core.v1.ConfigMapVolumeSource": {"defaultUser"},
+    "core.v1.DownwardAPIVolumeFile": {"user"},
+    "core.v1.DownwardAPIVolumeSource": {"defaultUser"},
+    "core.v1.EmptyDirVolumeSource": {"mode"},
+    "core.v1.KeyToPath": {"user"},
+    "core.v1.NodeSpec": {"podPreemptionPolicy"},
+    "core.v1.PodCertificateProjection": {"user"},
+    "core.v1.ProjectedVolumeSource": {"defaultUser"},
+    "core.v1.SecretVolumeSource": {"defaultUser"},
+    "core.v1.ServiceAccountTokenProjection": {"user"},
+    "core.v1.VolumeMount": {"bindMountOptions"},
+    "resource.v1.DeviceAttribute": {"ints", "strings", "versions"},
+    "resource.v1.DeviceSubRequest": {"derivedAttributes"},
+    "resource.v1.ExactDeviceRequest": {"derivedAttributes"},
+}
+"""Fields of alpha features, which v1.37 has off: they are known, and dropped without a word."""
 ZEROS: dict[str, Any] = {"string": "", "boolean": False, "integer": 0, "number": 0}
 
 
@@ -144,19 +163,30 @@ def structure(name: str, node: Schema) -> Step:
             if below is None:
                 unknown.append(f'unknown field "{field_path((where, key))}"')
                 gone.append(key)
-            elif child is None:
+            elif child is None or (new := below(child, (where, key), unknown)) is None:
                 gone.append(key)
-            elif (new := below(child, (where, key), unknown)) is not child:
+            elif new is not child:
                 value[key] = new
         for key in gone:
             del value[key]
         return value
 
     STEPS[name] = step
+    off = OFF.get(name.removeprefix("io.k8s.api."), ())
     for field, child in node["properties"].items():
+        if field in off:
+            fields[field] = dropped(build(child))
+            continue
         plain[field] = SCALARS.get(child.get("type", "")) if child.get("format") != "byte" else None
         fields[field] = build(child)
     return step
+
+
+def dropped(step: Step) -> Step:
+    """What must be of its type, and goes nevertheless."""
+    def drop(value: Any, where: Where, unknown: list[str]) -> None:
+        step(value, where, unknown)
+    return drop
 
 
 def build(node: Schema) -> Step:

@@ -52,6 +52,13 @@ async def test_what_a_claim_is_filled_with_goes_by_both_names(cluster: Cluster, 
     assert claim["spec"]["dataSource"] == claim["spec"]["dataSourceRef"] == source
 
 
+async def test_a_claim_is_not_filled_from_another_namespace(cluster: Cluster) -> None:
+    source = {"apiGroup": "snapshot.storage.k8s.io", "kind": "VolumeSnapshot", "name": "a", "namespace": "other"}
+    claim = await cluster.post(CLAIMS, {"metadata": {"name": "data"}, "spec": {
+        "accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}, "dataSourceRef": source}})
+    assert not {"dataSource", "dataSourceRef"} & claim.json["spec"].keys()
+
+
 async def test_labels_that_others_must_share_become_part_of_the_selector(cluster: Cluster) -> None:
     term = {"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "web"}}, "matchLabelKeys": ["hash"],
             "mismatchLabelKeys": ["tenant", "absent"]}

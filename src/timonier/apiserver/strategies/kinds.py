@@ -99,11 +99,14 @@ class ClaimStrategy(Strategy):
 
 
 def name_both(spec: Object) -> None:
+    """Sources of other namespaces are of an alpha feature, and dropped."""
+    if (spec.get("dataSourceRef") or {}).get("namespace"):
+        del spec["dataSourceRef"]
     source, reference = spec.get("dataSource"), spec.get("dataSourceRef")
     if source and not reference:
         spec["dataSourceRef"] = dict(source)
-    elif reference and not source and not reference.get("namespace"):
-        spec["dataSource"] = {key: value for key, value in reference.items() if key != "namespace"}
+    elif reference and not source:
+        spec["dataSource"] = dict(reference)
 
 
 class AcceptedLater(StatusAlone):
