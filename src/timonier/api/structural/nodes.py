@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
+
+import orjson
 
 Schema = dict[str, Any]
+T = TypeVar("T")
 
 META = frozenset({"apiVersion", "kind", "metadata"})
 """Fields that every resource has, whatever its schema says."""
@@ -58,9 +61,35 @@ def below(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 def every(schema: Schema) -> Iterator[Schema]:
     """A schema and all schemas within it, however deep."""
-    yield schema
-    for _, child in below(schema):
-        yield from every(child)
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        inner = [child for _, child in below(node)]
+        waiting += reversed(inner)
+
+
+def mentions(schema: Schema, word: str) -> bool:
+    """Whether a schema may have a key, however deep: quick to tell, and always where it has."""
+    return f'"{word}":'.encode() in orjson.dumps(schema)
+
+
+class Lazily(dict[str, T]):
+    """What is made of schemas by their names, each when it is first asked for: of large schemas, objects use little.
+
+    To be read with `[]`, which gives None where there is no such schema.
+    """
+
+    def __init__(self, schemas: Mapping[str, Schema], make: Callable[[Schema], T]) -> None:
+        super().__init__()
+        self._schemas, self._make = schemas, make
+
+    def __missing__(self, name: str) -> T | None:
+        schema = self._schemas.get(name)
+        if schema is None:
+            return None
+        made = self[name] = self._make(schema)
+        return made
 
 
 def at(path: str, field: str) -> str:

@@ -9,7 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from timonier.api.check import Where, field_path
-from timonier.api.structural.nodes import EMBEDDED, META, PRESERVE, Schema, additional, is_map, items, properties
+from timonier.api.structural.nodes import (
+    EMBEDDED,
+    META,
+    PRESERVE,
+    Lazily,
+    Schema,
+    additional,
+    is_map,
+    items,
+    properties,
+)
 
 Step = Callable[[Any, Where, list[str]], None]
 """Takes a value, how it was reached, and the paths of what was unknown so far; changes the value in place."""
@@ -17,7 +27,8 @@ Step = Callable[[Any, Where, list[str]], None]
 
 def compiled(schema: Schema, *, root: bool = False) -> Step:
     """What prunes values of a schema. At the root, as in embedded resources, the fields of every resource stay."""
-    named = {name: compiled(child) for name, child in properties(schema).items()}
+    fields = properties(schema)
+    named = Lazily(fields, compiled)
     inner = additional(schema)
     values = (compiled(inner) if inner is not None else nothing_known) if is_map(schema) else None
     element = items(schema)
@@ -27,9 +38,9 @@ def compiled(schema: Schema, *, root: bool = False) -> Step:
         each = None if preserves else nothing_known
     else:  # what is preserved is preserved in the elements of its lists, too
         each = compiled(element | {PRESERVE: True} if preserves else element)
-    gone_as_null = {name for name, child in properties(schema).items() if no_null(child)}
+    gone_as_null = {name for name, child in fields.items() if no_null(child)}
     null_values_go = inner is not None and no_null(inner)
-    step_of = named.get
+    step_of: Callable[[str], Step | None] = named.__getitem__
 
     def step(value: Any, where: Where, unknown: list[str]) -> None:
         if value.__class__ is dict:
@@ -42,7 +53,7 @@ def compiled(schema: Schema, *, root: bool = False) -> Step:
                     if not preserves:
                         unknown.append(field_path((where, key)))
                         gone.append(key)
-                elif child is None and (key in gone_as_null or (null_values_go and key not in named)):
+                elif child is None and (key in gone_as_null or (null_values_go and key not in fields)):
                     gone.append(key)
                 elif child.__class__ is dict or child.__class__ is list:
                     below(child, (where, key), unknown)

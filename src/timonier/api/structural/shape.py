@@ -16,7 +16,7 @@ from timonier.api.check import Checked, unreadable
 from timonier.api.errors import Cause
 from timonier.api.kinds import Kind
 from timonier.api.structural import default, embedded, listtypes, prune, values
-from timonier.api.structural.nodes import EMBEDDED, RULES, Schema, every, properties
+from timonier.api.structural.nodes import EMBEDDED, LIST_TYPE, RULES, Schema, mentions, properties
 from timonier.api.structural.paths import read
 from timonier.api.validation.causes import Causes
 from timonier.api.validation.metadata import metadata, metadata_update
@@ -59,7 +59,7 @@ class Custom:
 
     @cached_property
     def _default(self) -> default.Step | None:
-        return default.compiled(self.own)
+        return default.compiled(self.own) if mentions(self.own, "default") else None
 
     @cached_property
     def _values(self) -> values.Check:
@@ -72,11 +72,11 @@ class Custom:
 
     @cached_property
     def _lists(self) -> listtypes.Check | None:
-        return listtypes.compiled(self.own)
+        return listtypes.compiled(self.own) if mentions(self.own, LIST_TYPE) else None
 
     @cached_property
     def _rules(self) -> Node | None:
-        if not any(node.get(RULES) for node in every(self.own)):
+        if not mentions(self.own, RULES):
             return None
         from timonier.api.structural import rules  # not without rules: it reads expressions
 
@@ -85,6 +85,8 @@ class Custom:
     @cached_property
     def _embedded(self) -> embedded.Walk | None:
         """What leads to the resources within an object, itself not among them."""
+        if not mentions(self.own, EMBEDDED):
+            return None
         return embedded.walk({key: value for key, value in self.own.items() if key != EMBEDDED})
 
     def check(self, obj: Object) -> Checked:

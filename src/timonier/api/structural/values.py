@@ -17,7 +17,16 @@ from timonier.api.check import Where, field_path
 from timonier.api.errors import Cause
 from timonier.api.structural import formats
 from timonier.api.structural.listtypes import by_key, identity
-from timonier.api.structural.nodes import INT_OR_STRING, LIST_KEYS, LIST_TYPE, Schema, additional, items, properties
+from timonier.api.structural.nodes import (
+    INT_OR_STRING,
+    LIST_KEYS,
+    LIST_TYPE,
+    Lazily,
+    Schema,
+    additional,
+    items,
+    properties,
+)
 from timonier.api.structural.words import (
     NOWHERE,
     bound,
@@ -199,12 +208,12 @@ def lists(schema: Schema) -> Check:
 
 
 def objects(schema: Schema) -> Check:
-    named = {name: compiled(child) for name, child in properties(schema).items()}
+    named = Lazily(properties(schema), compiled)
     inner = additional(schema)
     values = compiled(inner) if inner is not None else None
     closed = schema.get("additionalProperties") is False
     most, least, required = schema.get("maxProperties"), schema.get("minProperties"), schema.get("required") or ()
-    check_of = named.get
+    check_of: Callable[[str], Check | None] = named.__getitem__
 
     def check(value: Any, where: Where, old: Any, wrong: list[Cause]) -> int:
         count, size = 1, len(value)
