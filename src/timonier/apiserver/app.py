@@ -268,12 +268,4 @@ def headers_of(answer: Answer, request: Request) -> list[tuple[bytes, bytes]]:
     headers.append((b"audit-id", request.audit_id.encode("latin-1")))
     if "cache-control" not in dict(answer.headers):
         headers.append((b"cache-control", b"no-cache, private"))
-    headers += [(b"warning", warning(text)) for text in request.warnings]
-    return headers
-
-
-def warning(text: str) -> bytes:
-    """A Warning header's value (RFC 7234): code 299, no agent, and the text quoted."""
-    clean = "".join(character if character.isprintable() else " " for character in text)
-    quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
-    return f'299 - "{quoted}"'.encode()
+    return headers + request.warning_headers()

@@ -56,7 +56,7 @@ def parse(request: Request, kind: Kind | str) -> tuple[Any, Complaints]:
 
             return parse_yaml(request.body, wanted), partial(yamls.complaints, request.body)
         case media if media == PROTOBUF and not custom(kind):
-            return parse_protobuf(request.body, wanted), nothing
+            return parse_protobuf(request.body, kind), nothing
     raise unsupported((JSON, YAML) if custom(kind) else (JSON, YAML, PROTOBUF))
 
 
@@ -73,11 +73,12 @@ def custom(kind: Kind | str) -> bool:
     return isinstance(kind, Kind) and kind.custom is not None
 
 
-def parse_protobuf(body: bytes, wanted: str) -> Any:
+def parse_protobuf(body: bytes, kind: Kind | str) -> Any:
     from timonier.api.protobuf import BadProtobuf, envelope
 
+    apiVersion, wanted = ("v1", kind) if isinstance(kind, str) else (kind.apiVersion, kind.kind)
     try:
-        return envelope.decode(body)
+        return envelope.decode(body, apiVersion, wanted)
     except BadProtobuf as error:
         raise BadRequest(f"the object provided is unrecognized (must be of type {wanted}): {error} "
                          f"({summary(body)})") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -68,7 +69,8 @@ class ListOptions:
     limit: int = 0
     after: str = ""
     """The continue token."""
-    timeout: int | None = None
+    timeout: int = 0
+    """Seconds; 0 where the client leaves it to the server."""
     bookmarks: bool = False
     initial_events: bool | None = None
 
@@ -93,8 +95,8 @@ def options_of(request: Request, kind: Kind) -> ListOptions:
     refuse_combinations(version, match, after, initial, watching)
     if watching and initial is None and version in ("", "0"):
         initial = True  # as it was before clients could ask for it
-    return ListOptions(selection, number("resourceVersion", version), match, number("limit", request.parameter("limit"))
-                       or 0, after, number("timeoutSeconds", request.parameter("timeoutSeconds")),
+    return ListOptions(selection, number("resourceVersion", version), match, max(0, whole(request, "limit")), after,
+                       max(0, whole(request, "timeoutSeconds")),
                        request.flag("allowWatchBookmarks"), initial)
 
 
@@ -120,6 +122,18 @@ def number(name: str, text: str) -> int | None:
         return None
     if not text.isascii() or not text.isdigit() or int(text) >= 2**63:
         raise BadRequest(f'{name}: Invalid value: "{text}": strconv.ParseUint: parsing "{text}": invalid syntax')
+    return int(text)
+
+
+def whole(request: Request, name: str) -> int:
+    """A number of a query parameter, 0 where it is absent. Raises BadRequest with the words of Go."""
+    text = request.parameter(name)
+    if not text:
+        return 0
+    if not re.fullmatch(r"[+-]?[0-9]+", text):
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if not -2**63 <= int(text) < 2**63:
+        raise BadRequest(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
 
 
@@ -261,13 +275,24 @@ def token(kind: Kind, revision: Revision, key: str) -> str:
 def read_token(kind: Kind, text: str) -> tuple[Revision, str]:
     """The revision and the key of a token. Raises BadRequest."""
     try:
+        if strange := re.search(r"[^A-Za-z0-9_-]", text):
+            raise BadToken(f": illegal base64 data at input byte {strange.start()}")
         value = orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
         version, revision, start = value["v"], value["rv"], value["start"]
-        if version != "meta.k8s.io/v1" or not isinstance(revision, int) or not revision:
-            raise ValueError
+        if version != "meta.k8s.io/v1":
+            raise BadToken(f": server does not recognize this encoded version {version}")
+        if not revision:
+            raise BadToken(": incorrect encoded start resourceVersion (version meta.k8s.io/v1)")
+        if not start:
+            raise BadToken(": encoded start key empty (version meta.k8s.io/v1)")
         key = kind.prefix + start.removesuffix("\0")
-        if not key.isascii() or ".." in start:
-            raise ValueError
-    except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
-        raise BadRequest("continue key is not valid: illegal base64 data or unknown token") from None
+        if not isinstance(revision, int) or not key.isascii() or ".." in start:
+            raise BadToken(f": {start}")
+    except (BadToken, ValueError, KeyError, TypeError, AttributeError, binascii.Error) as error:
+        why = error if isinstance(error, BadToken) else ": unexpected end of JSON input"
+        raise BadRequest(f"invalid continue token: continue key is not valid{why}") from None
     return revision, key
+
+
+class BadToken(Exception):
+    """What is wrong with a continue token."""

@@ -210,6 +210,10 @@ class Request:
         if text not in self.warnings:
             self.warnings.append(text)
 
+    def warning_headers(self) -> list[tuple[bytes, bytes]]:
+        """What the user is to be warned of, as headers of the answer."""
+        return [(b"warning", warning(text)) for text in self.warnings]
+
     def annotate(self, key: str, value: str, level: str = "Metadata") -> None:
         """Have a note in the audit log, where the request is in it. What was said first stands."""
         if self.audit is not None:
@@ -229,6 +233,13 @@ class Request:
             dry_run="All" in self.query.get("dryRun", ()), warn=self.warn,
             annotate=self.annotate)
         return replace(made, **changes) if changes else made
+
+
+def warning(text: str) -> bytes:
+    """A Warning header's value (RFC 7234): code 299, no agent, and the text quoted."""
+    clean = "".join(character if character.isprintable() else " " for character in text)
+    quoted = clean.replace("\\", "\\\\").replace('"', '\\"')
+    return f'299 - "{quoted}"'.encode()
 
 
 def demanded(selector: str) -> dict[str, str]:

@@ -32,6 +32,19 @@ async def test_an_audience_that_everybody_left_is_forgotten(cluster: Cluster) ->
     assert not cluster.feed.cache_at("/configmaps/").subscribers()
 
 
+async def test_a_change_that_cannot_be_shown_ends_these_watches_alone(cluster: Cluster,
+                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
+    table = await cluster.watch(f"{CONFIGS}?watch=1", accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    plain = await cluster.watch(f"{CONFIGS}?watch=1")
+    monkeypatch.setattr("timonier.apiserver.watching.frames.Shown.shown", lambda self, obj: 1 / 0)
+    await cluster.post(CONFIGS, config("a"))
+    await cluster.settle()
+    event, = table.events()
+    assert (event["type"], event["object"]["code"]) == ("ERROR", 500)
+    assert not table.open
+    assert names(plain) == ["a"]
+
+
 async def test_a_round_that_took_long_is_followed_by_a_rest(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(audience, "perf_counter", lambda: now[0])

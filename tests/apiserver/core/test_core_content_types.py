@@ -226,3 +226,14 @@ async def test_messages_are_made_once_and_kept_while_there_is_room(cluster: Clus
         assert narrow.of(kind, item) == roomy.of(kind, item)
     assert narrow.of(kind, items[-1]) is narrow.of(kind, items[-1])
     assert 0 < narrow.size <= 500 < roomy.size
+
+
+async def test_an_object_in_protobuf_need_not_say_what_it_is(cluster: Cluster) -> None:
+    body = envelope.envelope("", "", envelope.body(config("a", x="y"), "v1", "ConfigMap"))
+    made = await cluster.post(CONFIGS, body, content_type=PROTOBUF)
+    assert (made.code, made.json["data"]) == (201, {"x": "y"})
+
+
+async def test_who_watches_a_deprecated_kind_is_warned(cluster: Cluster) -> None:
+    watch = await cluster.watch("/api/v1/namespaces/default/endpoints?watch=1")
+    assert b'warning: 299 - "v1 Endpoints is deprecated in v1.33+' in watch.head

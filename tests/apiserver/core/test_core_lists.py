@@ -53,8 +53,13 @@ async def test_fields_select_pods(cluster: Cluster) -> None:
                  '"data" is not a known field selector: only "metadata.name", "metadata.namespace"', id="config-map"),
     pytest.param(f"{PODS}?labelSelector=a=b=c", "found '=', expected: ',' or 'end of string'", id="labels"),
     pytest.param(f"{PODS}?resourceVersion=abc", 'strconv.ParseUint: parsing "abc": invalid syntax', id="version"),
-    pytest.param(f"{PODS}?limit=abc", 'strconv.ParseUint: parsing "abc": invalid syntax', id="limit"),
-    pytest.param(f"{PODS}?continue=abc", "continue key is not valid", id="token"),
+    pytest.param(f"{PODS}?limit=abc", 'strconv.ParseInt: parsing "abc": invalid syntax', id="limit"),
+    pytest.param(f"{PODS}?limit=9223372036854775808", "value out of range", id="large-limit"),
+    pytest.param(f"{PODS}?continue=abc", "invalid continue token: continue key is not valid: unexpected end of JSON",
+                 id="token"),
+    pytest.param(f"{PODS}?continue=a.b", "illegal base64 data at input byte 1", id="token-of-other-letters"),
+    pytest.param(f"{PODS}?continue=eyJ2IjoidjIiLCJydiI6MSwic3RhcnQiOiJhIn0",
+                 "does not recognize this encoded version v2", id="token-of-another-version"),
 ])
 async def test_what_cannot_be_understood_is_a_bad_request(cluster: Cluster, url: str, message: str) -> None:
     reply = await cluster.get(url)

@@ -11,6 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.api_server import Cluster, FakeTaken, config, pod, running
 
+from timonier.api.kinds import KINDS
+
 CONFIGS = "/api/v1/namespaces/default/configmaps"
 
 
@@ -330,3 +332,14 @@ async def test_watch_options_that_contradict_one_another_are_invalid(cluster: Cl
     reply = await cluster.get(f"{CONFIGS}?watch=1&{query}")
     assert reply.code == 422
     assert message in reply.message
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if "watch" in kind.verbs], ids=lambda kind: kind.id)
+async def test_every_kind_is_watched_as_a_table_with_bookmarks(cluster: Cluster, kind: Any) -> None:
+    watch = await cluster.watch(f"{kind.path()}?watch=1&allowWatchBookmarks=true",
+                                accept="application/json;as=Table;v=v1;g=meta.k8s.io")
+    last = watch.events()[-1]
+    assert (last["type"], last["object"]["kind"]) == ("BOOKMARK", "Table")
+    metadata = last["object"]["rows"][0]["object"]["metadata"]
+    assert metadata["annotations"] == {"k8s.io/initial-events-end": "true"}
+    assert metadata["resourceVersion"] == str(cluster.feed.revision)

@@ -46,6 +46,20 @@ def table(kind: Kind, objects: Iterable[Object], now: Time, include: str = "Meta
             "rows": [row(kind, columns, obj, now, include) for obj in objects]}
 
 
+def blank(kind: Kind, metadata: Object, include: str = "Metadata") -> dict[str, Any]:
+    """The Table of an object that has nothing but metadata without a name: a bookmark of a watch."""
+    made = table(kind, (), 0.0)
+    carried = {"Metadata": {"kind": "PartialObjectMetadata", "apiVersion": API_VERSION, "metadata": metadata},
+               "Object": {"kind": kind.kind, "apiVersion": kind.apiVersion, "metadata": metadata}}
+    cells = [ZEROS.get(column.type, "") for column in columns_of(kind)]
+    made["rows"] = [{"cells": cells} | ({"object": carried[include]} if include in carried else {})]
+    return made
+
+
+ZEROS: dict[str, Any] = {"integer": 0, "number": 0, "boolean": False}
+"""Cells of columns that have nothing to show, where that is not an empty text."""
+
+
 def columns_of(kind: Kind) -> tuple[Column, ...]:
     """The columns of a kind; those of a custom one are found once and stay with its shape."""
     if kind.custom is None:

@@ -52,7 +52,7 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> None:
 def head(request: Request) -> bytes:
     """Status and headers of the answer."""
     content_type = request.form.media_type + (WATCHING if request.form.media_type == PROTOBUF else "")
-    marks = b"".join(b"%b: %b\r\n" % mark for mark in request.marks)
+    marks = b"".join(b"%b: %b\r\n" % mark for mark in (*request.marks, *request.warning_headers()))
     return HEAD % (content_type.encode(), request.audit_id.encode(), marks)
 
 

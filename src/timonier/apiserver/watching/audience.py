@@ -9,11 +9,12 @@ and requests are answered in between.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Hashable, Mapping
 from time import perf_counter
 from weakref import WeakValueDictionary
 
-from timonier.api.errors import ApiError, Expired
+from timonier.api.errors import ApiError, Expired, InternalError
 from timonier.api.kinds import Kind
 from timonier.apiserver.cache import TRIGGERS, Cache, Delta
 from timonier.apiserver.listing import Selection
@@ -24,6 +25,8 @@ from timonier.apiserver.views import Following, Views
 from timonier.apiserver.watching.frames import Frames, frames
 from timonier.apiserver.watching.watcher import Watcher, chunk
 from timonier.kit.clock import Time
+
+log = logging.getLogger(__name__)
 
 LONGEST_REST = 0.05
 """Seconds for which a change waits at most for others to leave with."""
@@ -63,7 +66,14 @@ class Audience:
             for watcher in list(self.members):
                 self.fail(watcher, Expired("too old resource version: the server lost its history"))
             return
-        frame = self.frame(delta)
+        try:
+            frame = self.frame(delta)
+        except Exception:
+            # Whatever is wrong with one object or its columns: it must not keep the cache from going on.
+            log.exception("a change could not be shown", extra={"prefix": self.cache.prefix})
+            for watcher in list(self.members):
+                self.fail(watcher, InternalError("Internal error occurred: a change could not be shown"))
+            return
         if frame is not None:
             if not self._pending:
                 rest = self._rested - perf_counter()

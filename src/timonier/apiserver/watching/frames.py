@@ -57,8 +57,16 @@ class Shown:
         metadata: Object = {"resourceVersion": str(revision)}
         if annotations:
             metadata["annotations"] = annotations
-        return self.framed(b"BOOKMARK", self.shown(
-            {"kind": self.kind.kind, "apiVersion": self.kind.apiVersion, "metadata": metadata}))
+        if self.form.form == "Table":
+            from timonier.apiserver.tables import blank
+
+            # What says that the first events are over is always there, as clients look for it.
+            shown = blank(self.kind, metadata, "Metadata" if annotations and self.include == "None" else self.include)
+            shown |= {"apiVersion": f"meta.k8s.io/{self.form.version}",
+                      "metadata": {"resourceVersion": metadata["resourceVersion"]}}
+        else:
+            shown = self.shown({"kind": self.kind.kind, "apiVersion": self.kind.apiVersion, "metadata": metadata})
+        return self.framed(b"BOOKMARK", shown)
 
     def error(self, error: ApiError) -> bytes:
         return self.framed(b"ERROR", error.status())
