@@ -10,6 +10,8 @@ from support import protobuf_oracle as oracle
 from support import schema_objects
 
 from timonier.api.check import check
+from timonier.api.errors import ApiError
+from timonier.api.fill import fill
 from timonier.api.kinds import KINDS
 from timonier.api.protobuf import BadProtobuf, envelope
 from timonier.api.protobuf.decode import decoder
@@ -130,3 +132,16 @@ def test_too_deep_a_message_is_refused():
 def test_a_number_that_never_ends_is_refused():
     with pytest.raises(BadProtobuf, match="overflow"):
         decoder("io.k8s.api.core.v1.PodSpec")(varint(4 << 3) + b"\xff" * 11)
+
+
+@pytest.mark.parametrize("definition", [
+    "io.k8s.api.core.v1.Pod", "io.k8s.api.core.v1.Node", "io.k8s.api.core.v1.Secret", "io.k8s.api.events.v1.Event",
+    CRD + "CustomResourceDefinition"])
+@settings(max_examples=25, suppress_health_check=list(HealthCheck), deadline=None)
+@given(st.data())
+def test_whatever_passes_the_check_can_be_written(definition, data):
+    """One object that could not would break the lists of all."""
+    with contextlib.suppress(ApiError):
+        obj = check(data.draw(schema_objects.of(definition, spoil=True)), definition).obj
+        fill(obj, definition)
+        decoder(definition)(encoder(definition)(obj))

@@ -52,6 +52,12 @@ def message(number: int, content: bytes | bytearray) -> bytes:
 
 def read_varint(data: bytes, at: int) -> tuple[int, int]:
     """A number, and where it ends. Raises BadProtobuf, and IndexError at the end of the data."""
+    first = data[at]
+    if first < SMALL:
+        return first, at + 1
+    second = data[at + 1]
+    if second < SMALL:
+        return first & 0x7F | second << 7, at + 2
     value = shift = 0
     while shift < 70:
         byte = data[at]
