@@ -75,6 +75,14 @@ class FakeTaken:
 
     def __post_init__(self) -> None:
         self.ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._said: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def feed(self, data: bytes) -> None:
+        """Have the client say something."""
+        self._said.put_nowait(data)
+
+    async def read(self) -> bytes:
+        return await self._said.get()
 
     @property
     def writable(self) -> bool:

@@ -15,62 +15,56 @@ from typing import TYPE_CHECKING
 
 from timonier.api.errors import ApiError, Expired
 from timonier.api.kinds import Kind
-from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
 from timonier.apiserver.answers import included
 from timonier.apiserver.cache import Item
 from timonier.apiserver.listing import ListOptions, options_of
-from timonier.apiserver.negotiate import WATCHING
 from timonier.apiserver.request import Request
+from timonier.apiserver.watching import packing
 from timonier.apiserver.watching.audience import Audience
-from timonier.apiserver.watching.watcher import Watcher, chunk
+from timonier.apiserver.watching.packing import CHUNKS, Packing, listen
+from timonier.apiserver.watching.watcher import Watcher
 from timonier.kit.taken import Taken
 
 if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
 INITIAL_END = "k8s.io/initial-events-end"
-HEAD = (b"HTTP/1.1 200 OK\r\ncontent-type: %b\r\ncache-control: no-cache, private\r\naudit-id: %b\r\n%b"
-        b"transfer-encoding: chunked\r\nconnection: close\r\n\r\n")
 LAST_WORD = 2.0
 """Seconds before its end at which a watch gets a bookmark, so that its client resumes from now."""
 
 
 async def serve(server: ApiServer, request: Request, kind: Kind) -> None:
     """Stream until the client leaves, the time is up, or the server ends. Raises ApiErrors before the first byte."""
-    options, include = options_of(request, kind), included(request)
+    options, include, packed = options_of(request, kind), included(request), packing.of_request(request)
+    head = packed.head(request)
     if options.revision is None:
         await server.feed.current()
     else:
         await server.feed.ready.wait()
     assert request.take_over is not None
     taken: Taken = request.take_over()
-    taken.write(head(request))
+    taken.write(head)
     with server.metrics.long_running(request):
-        await Watch(server, request, kind, options, include, taken).run()
-
-
-def head(request: Request) -> bytes:
-    """Status and headers of the answer."""
-    content_type = request.form.media_type + (WATCHING if request.form.media_type == PROTOBUF else "")
-    marks = b"".join(b"%b: %b\r\n" % mark for mark in (*request.marks, *request.warning_headers()))
-    return HEAD % (content_type.encode(), request.audit_id.encode(), marks)
+        await Watch(server, request, kind, options, include, packed, taken).run()
 
 
 class Watch:
     """One watch, from its beginning to its end."""
 
     def __init__(self, server: ApiServer, request: Request, kind: Kind, options: ListOptions, include: str,
-                 taken: Taken) -> None:
+                 packed: Packing, taken: Taken) -> None:
         self.feed, self.settings, self.request, self.options = server.feed, server.settings, request, options
         self.cache, self.kind, self.views = server.feed.cache(kind), kind, server.registry.views
-        self.audience: Audience = server.audiences.of(self.cache, kind, request.form, include, options.selection)
-        self.watcher = Watcher(taken, server.settings.watch_buffer)
+        self.audience: Audience = server.audiences.of(self.cache, kind, request.form, include, packed,
+                                                     options.selection)
+        self.packing, self.watcher = packed, Watcher(taken, server.settings.watch_buffer, packed.last)
         seconds = options.timeout or server.settings.min_request_timeout * random.uniform(1, 2)
         self.deadline = asyncio.get_running_loop().time() + seconds
         self.told = options.revision or 0
         """The revision up to which the client knows that it has missed nothing."""
 
     async def run(self) -> None:
+        listening = asyncio.ensure_future(self.listen())
         try:
             if await self.reached():
                 await self.seen()
@@ -80,7 +74,14 @@ class Watch:
         except ApiError as error:
             self.audience.fail(self.watcher, error)
         finally:
+            listening.cancel()
             self.audience.leave(self.watcher)
+            self.watcher.finish()
+
+    async def listen(self) -> None:
+        """End the watch when the client of a WebSocket says so; that of an HTTP answer can only hang up."""
+        if self.packing is not CHUNKS:
+            await listen(self.watcher.taken)
             self.watcher.finish()
 
     async def reached(self) -> bool:
@@ -97,7 +98,7 @@ class Watch:
         self.request.begun()
         left = self.deadline - asyncio.get_running_loop().time()
         waiting = asyncio.ensure_future(self.feed.wait(revision, left))
-        await asyncio.wait({waiting, self.watcher.taken.ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({waiting, self.watcher.taken.ended, self.watcher.cut}, return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
             waiting.cancel()
             return False
@@ -142,7 +143,7 @@ class Watch:
         audience.join(self.watcher)
         if first:
             audience.sent.count += len(first)
-            self.watcher.send(chunk(first))
+            self.watcher.send(self.packing.pack(first))
 
     async def last(self) -> None:
         """Return when the watch is over; until then, send bookmarks to who asked for them."""

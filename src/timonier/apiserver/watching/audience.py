@@ -1,7 +1,7 @@
-"""Those who watch the same: what a change means to them is found out once, and leaves for all of them in one chunk.
+"""Those who watch the same: what a change means to them is found out once, and leaves for all of them in one piece.
 
 Frames gather and leave once a turn of the event loop. A thousand clients that watch all pods in JSON cost one
-selection, one encoding and one chunk a turn, and then each a write. The writes are what takes time, ten milliseconds
+selection, one encoding and one piece a turn, and then each a write. The writes are what takes time, ten milliseconds
 for so many: an audience rests as long as its last round of them took, so that changes that come fast leave together,
 and requests are answered in between.
 """
@@ -23,7 +23,8 @@ from timonier.apiserver.meters import Labels, Tally
 from timonier.apiserver.negotiate import Accepted
 from timonier.apiserver.views import Following, Views
 from timonier.apiserver.watching.frames import Frames, frames
-from timonier.apiserver.watching.watcher import Watcher, chunk
+from timonier.apiserver.watching.packing import Packing
+from timonier.apiserver.watching.watcher import Watcher
 from timonier.kit.clock import Time
 
 log = logging.getLogger(__name__)
@@ -33,11 +34,12 @@ LONGEST_REST = 0.05
 
 
 class Audience:
-    """Everyone who watches one selection of a cache in one form."""
+    """Everyone who watches one selection of a cache in one form, over one kind of connection."""
 
-    def __init__(self, cache: Cache, selection: Selection, frames: Frames, following: Following, sent: Tally) -> None:
+    def __init__(self, cache: Cache, selection: Selection, frames: Frames, packing: Packing, following: Following,
+                 sent: Tally) -> None:
         self.cache, self.selection, self.frames, self.following = cache, selection, frames, following
-        self.sent = sent
+        self.packing, self.sent = packing, sent
         self.members: set[Watcher] = set()
         self._pending: list[bytes] = []
         self._rested = 0.0
@@ -124,7 +126,7 @@ class Audience:
         """Send everyone what gathered."""
         if self._pending:
             begun = perf_counter()
-            piece = chunk(self._pending)
+            piece = self.packing.pack(self._pending)
             self.sent.count += len(self._pending) * len(self.members)
             self._pending.clear()
             for watcher in list(self.members):
@@ -135,7 +137,7 @@ class Audience:
     def tell(self, watcher: Watcher, frame: bytes) -> None:
         """Send one watcher something of its own, after all that has happened."""
         self.flush()
-        watcher.send(chunk((frame,)))
+        watcher.send(self.packing.pack((frame,)))
 
     def fail(self, watcher: Watcher, error: ApiError) -> None:
         """Tell a watcher why there will be no more events, as the last of them."""
@@ -151,16 +153,17 @@ class Audiences:
         self._frames: WeakValueDictionary[Hashable, Frames] = WeakValueDictionary()
         self._audiences: WeakValueDictionary[Hashable, Audience] = WeakValueDictionary()
 
-    def of(self, cache: Cache, kind: Kind, form: Accepted, include: str, selection: Selection) -> Audience:
+    def of(self, cache: Cache, kind: Kind, form: Accepted, include: str, packing: Packing,
+           selection: Selection) -> Audience:
         """The audience of a selection in a form; a kind that became another one has another audience."""
         shown = id(kind), form, include
-        key = cache.prefix, shown, selection.key
+        key = cache.prefix, shown, packing, selection.key
         found = self._audiences.get(key)
         if found is None:
             made = self._frames.get(shown)
             if made is None:
                 made = self._frames[shown] = frames(kind, form, include, self.messages, self.now)
-            found = self._audiences[key] = Audience(cache, selection, made, Following(self.views, kind),
+            found = self._audiences[key] = Audience(cache, selection, made, packing, Following(self.views, kind),
                                                     self.sent[kind.group, kind.version, kind.plural])
         return found
 

@@ -1,4 +1,4 @@
-"""One client of a watch: what it is sent in chunks, and what waits for it while it is behind.
+"""One client of a watch: what it is sent in pieces, and what waits for it while it is behind.
 
 A client that does not keep up is waited for until its backlog reaches the limit, and then disconnected: it can resume
 from what it has seen. What waits is shared with all that wait for the same, so that many slow clients cost little.
@@ -8,28 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
 
 from timonier.kit.taken import Taken
 
 log = logging.getLogger(__name__)
 
-LAST_CHUNK = b"0\r\n\r\n"
-
-
-def chunk(frames: Iterable[bytes]) -> bytes:
-    """Frames as one piece of a chunked answer."""
-    body = b"".join(frames)
-    return b"%x\r\n%b\r\n" % (len(body), body)
-
 
 class Watcher:
-    """One client. `limit` is how many bytes may wait for it."""
+    """One client. `limit` is how many bytes may wait for it, `last` what its answer ends with."""
 
-    __slots__ = ("_backlog", "_size", "cut", "limit", "over", "taken")
+    __slots__ = ("_backlog", "_size", "cut", "last", "limit", "over", "taken")
 
-    def __init__(self, taken: Taken, limit: int) -> None:
-        self.taken, self.limit = taken, limit
+    def __init__(self, taken: Taken, limit: int, last: bytes) -> None:
+        self.taken, self.limit, self.last = taken, limit, last
         self.over = False
         self.cut: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when the server has to end this watch."""
@@ -38,7 +29,7 @@ class Watcher:
         taken.when_writable = self.catch_up
 
     def send(self, piece: bytes) -> None:
-        """Send a chunk now, or when the client has caught up."""
+        """Send a piece now, or when the client has caught up."""
         if self.over:
             return
         if not self._backlog and self.taken.writable:
@@ -65,7 +56,7 @@ class Watcher:
         if not self.over:
             self.over = True
             self.catch_up()
-            self.taken.write(LAST_CHUNK)
+            self.taken.write(self.last)
             self.taken.close()
             if not self.cut.done():
                 self.cut.set_result(None)
