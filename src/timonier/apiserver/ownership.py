@@ -101,7 +101,8 @@ class Ownership:
             result = await attempt(True)
         except (Unmergeable, Incomparable) as error:
             raise BadRequest(f"failed to merge config: {error}") from None
-        obj = result.obj | {"metadata": dict(result.obj.get("metadata") or {})}
+        obj = clone(result.obj)  # which shares parts with the configuration and with the blank object
+        obj["metadata"] = obj.get("metadata") or {}
         if manager == UPGRADED_BY:
             synchronised(obj, config)
         if result.managers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 from hypothesis import given
@@ -167,3 +168,15 @@ def test_updaters_manage_each_field_that_is_there_and_nothing_else(writes: list[
 def test_managed_fields_are_read_as_they_were_written(entries: list[tuple[Manager, fields.FieldSet]]) -> None:
     managers = {manager: operations.Owned(owned, "v1", NOW) for manager, owned in entries}
     assert decode(encode(managers)) == decode(encode(managers), known=True) == managers
+
+
+@given(OBJECTS, OBJECTS, OBJECTS)
+def test_nothing_that_was_handed_in_is_changed(live: Any, config: Any, other: Any) -> None:
+    before = copy.deepcopy((live, config, other))
+    one = applied({}, live, {}, "one")
+    kept = copy.deepcopy(one)
+    two = applied(one.obj, config, one.managers, "two")
+    operations.run(operations.update(DOOR, two.obj, other, two.managers, updater("m", "v1"), NOW), nowhere)
+    applied(two.obj, other, two.managers, "one")
+    assert (live, config, other) == before
+    assert one == kept

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from support.api_server import Cluster, Reply, config, pod
+from support.api_server import Cluster, Reply, config, made_kind, pod
 
 APPLY = "application/apply-patch+yaml"
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
@@ -44,6 +44,16 @@ async def test_applying_what_is_not_there_creates_it(cluster: Cluster) -> None:
         "f:template": {"f:metadata": {"f:labels": {"f:app": {}}},
                        "f:spec": {"f:containers": {'k:{"name":"app"}': {".": {}, "f:name": {}, "f:image": {}}}}}}}}
     assert reply.json["spec"]["template"]["spec"]["containers"][0]["imagePullPolicy"] == "Always"
+
+
+async def test_what_one_apply_creates_leaves_nothing_behind_in_the_next(cluster: Cluster) -> None:
+    url = "/api/v1/namespaces"
+    for name in ("one", "two"):
+        made = await apply(cluster, f"{url}/{name}", {
+            "apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": {name: name}}})
+        assert made.json["metadata"]["labels"] == {name: name, "kubernetes.io/metadata.name": name}
+    assert cluster.registry.ownership.door(made_kind("v1/Namespace"), "", {}).blank == {
+        "apiVersion": "v1", "kind": "Namespace", "metadata": {}, "spec": {}, "status": {}}
 
 
 async def test_applying_the_same_again_writes_nothing(cluster: Cluster) -> None:
@@ -374,6 +384,31 @@ async def test_who_may_only_patch_cannot_create_by_applying(cluster: Cluster) ->
     assert (refused.code, refused.message) == (
         403, 'configmaps "other" is forbidden: User "paul" cannot create resource "configmaps" in API group "" in the '
              'namespace "default"')
+
+
+class Spoiler:
+    """Admission that writes managedFields of its own."""
+
+    def __init__(self, entries: Any) -> None:
+        self.entries = entries
+
+    async def admit(self, attributes: Any, obj: Any, old: Any) -> None:
+        obj["metadata"]["managedFields"] = self.entries
+
+    async def validate(self, attributes: Any, obj: Any, old: Any) -> None: ...
+
+
+async def test_admission_may_change_managed_fields_but_not_spoil_them(cluster: Cluster) -> None:
+    entry = {"manager": "hook", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+             "fieldsV1": {"f:data": {"f:a": {}}}}
+    cluster.registry.admission = Spoiler([entry])
+    reply = await cluster.post(CONFIGS, config("one", a="1"))
+    assert reply.json["metadata"]["managedFields"] == [entry]
+    cluster.registry.admission = Spoiler([entry | {"operation": "Guess"}])
+    reply = await cluster.post(f"{CONFIGS}?fieldManager=maker", config("two", a="1"))
+    assert set(managers(reply.json)) == {("maker", "Update", "")}
+    assert ".metadata.managedFields was in an invalid state after admission" in reply.headers["warning"]
+    assert "operation must be `Apply` or `Update`" in reply.headers["warning"]
 
 
 async def test_objects_seen_in_two_versions_keep_managers_of_both(cluster: Cluster) -> None:

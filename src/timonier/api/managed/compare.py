@@ -100,6 +100,10 @@ def maps(kind: Type, old: Any, new: Any) -> Nodes:
             other = before[name]
             if value is other:
                 continue
+            if value.__class__ is str and other.__class__ is str:  # as most fields are
+                if value != other:
+                    changed[step] = {}
+                continue
             here, gone = differ(below, other, value) if below else scalars(kind, other, value)
             if gone is not None:
                 removed[step] = gone
@@ -173,13 +177,14 @@ def all_of(kind: Type, value: Any) -> FieldSet:
 def all_of_map(kind: MapOf, value: dict[str, Any]) -> FieldSet:
     if not kind.fields and not (kind.values and kind.values.divisible):
         return {SELF: {}, **{FIELD + name: {} for name in value}}
-    node: FieldSet = {SELF: {}}
-    known = kind.ways.get
-    for name, child in value.items():
-        step, below = known(name) or kind.way(name)
-        if below is None or not child:
-            node[step] = {}
-        elif child.__class__ is dict and below.map and not below.map.atomic:
+    names = tuple(value)
+    steps, inner = kind.plans.get(names) or kind.plan(names)
+    node: FieldSet = {step: {} for step in steps}
+    for name, step, below in inner:
+        child = value[name]
+        if not child:
+            continue
+        if child.__class__ is dict and below.map and not below.map.atomic:
             node[step] = all_of_map(below.map, child)
         else:
             node[step] = all_of(below, child)

@@ -25,16 +25,15 @@ def settled(kind: Type, fields: FieldSet) -> FieldSet:
     except TypeError:  # names with halves of characters
         return fitted(kind, fields)
     known = kind.settled.get(text)
-    if known is not None:
-        return fields if known is FITS else known
-    result = fitted(kind, fields)
-    if len(kind.settled) >= MOST_SETTLED:
-        kind.settled.clear()
-    kind.settled[text] = FITS if result == fields else result
-    return kind.settled[text] if result != fields else fields
+    if known is None:
+        result = fitted(kind, fields)
+        if len(kind.settled) >= MOST_SETTLED:
+            kind.settled.clear()
+        known = kind.settled[text] = FITS if result == fields else orjson.dumps(result)
+    return fields if known == FITS else orjson.loads(known)
 
 
-FITS: FieldSet = {}
+FITS = b""
 """Stands for a set that is as it should be."""
 
 

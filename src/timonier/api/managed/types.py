@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timonier.api.managed.elements import FIELD, keyed, valued
-from timonier.api.managed.fields import FieldSet
+from timonier.api.managed.fields import SELF
 from timonier.api.schema import Schema, definition
 
 CORE, META, RUNTIME = "io.k8s.api.core.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1.", "io.k8s.apimachinery.pkg.runtime."
@@ -83,6 +83,11 @@ def quoted(names: tuple[str, ...]) -> str:
     return "[" + " ".join(f'"{name}"' for name in names) + "]"
 
 
+Plan = tuple[list[str], list[tuple[str, str, "Type"]]]
+"""The steps in a map, and name, step and type of those fields that have parts."""
+MOST_PLANS = 256
+
+
 @dataclass(slots=True, eq=False)
 class MapOf:
     """A struct (`fields`), a map (`values`), or both: the fields that are known by name and all others."""
@@ -93,21 +98,26 @@ class MapOf:
     atomic: bool = False
     steps: dict[str, tuple[str, Type]] = field(default_factory=dict)
     """The step and type of each field that is known: what walkers look up."""
-    ways: dict[str, tuple[str, Type | None]] = field(default_factory=dict)
-    """The same, remembered by `way`."""
+    plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
+    """What `plan` found out. Most objects of a kind have the same few sets of fields."""
 
     def put(self, name: str, child: Type) -> None:
         self.fields[name] = child
         self.steps[name] = (FIELD + name, child)
 
-    def way(self, name: str) -> tuple[str, Type | None]:
-        """The step to a field, and its type unless nothing in it can be owned apart."""
-        known = self.steps.get(name)
-        if known is None:
-            return FIELD + name, self.values if self.values and self.values.divisible else None
-        step, below = known
-        found = self.ways[name] = step, below if below.divisible else None
-        return found
+    def plan(self, names: tuple[str, ...]) -> Plan:
+        """The steps in a map with these fields, itself first, and those of the fields that have parts."""
+        steps, inner = [SELF], []
+        for name in names:
+            step, below = self.steps.get(name) or (FIELD + name, self.values)
+            steps.append(step)
+            if below and below.divisible:
+                inner.append((name, step, below))
+        if self.values is None or not self.values.divisible:
+            if len(self.plans) >= MOST_PLANS:
+                self.plans.clear()
+            self.plans[names] = steps, inner
+        return steps, inner
 
     def below(self, name: str) -> Type | None:
         """The type of a field."""
@@ -124,8 +134,8 @@ class Type:
     list: ListOf | None = None
     loose: bool = False
     """Whether truth may stand beside numbers, which Python takes for equal."""
-    settled: dict[bytes, FieldSet] = field(default_factory=dict)
-    """Sets of fields that are known to fit the type (`reconcile`)."""
+    settled: dict[bytes, bytes] = field(default_factory=dict)
+    """Sets of fields, and what they are for values of the type (`reconcile`)."""
 
     @property
     def divisible(self) -> bool:
