@@ -83,13 +83,14 @@ class Clause(NamedTuple):
 
 
 def accepted(accept: str) -> list[Clause]:
-    """The clauses of an Accept header, best first; empty where the client has no wish."""
+    """The clauses of an Accept header, best and most particular first; empty where the client has no wish."""
     ranked = []
     for order, text in enumerate(part for part in accept.split(",") if part.strip()):
         media_type, *rest = (piece.strip() for piece in text.split(";"))
         parameters = {key.strip(): value.strip() for key, _, value in (piece.partition("=") for piece in rest)}
-        ranked.append((-weight(parameters.pop("q", "1")), order, Clause(media_type.lower(), parameters)))
-    return [clause for quality, _, clause in sorted(ranked, key=lambda item: item[:2]) if quality < 0]
+        ranked.append((-weight(parameters.pop("q", "1")), media_type.count("*"), order,
+                       Clause(media_type.lower(), parameters)))
+    return [clause for quality, _, _, clause in sorted(ranked, key=lambda item: item[:3]) if quality < 0]
 
 
 def weight(quality: str) -> float:

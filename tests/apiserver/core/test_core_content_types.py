@@ -180,7 +180,8 @@ async def test_reviews_are_no_tables(cluster: Cluster) -> None:
 async def test_the_first_form_that_there_is_is_taken(cluster: Cluster) -> None:
     await cluster.post(CONFIGS, config("a"))
     for accept, found in ((f"{PROTOBUF};{TABLE},application/json", "application/json"),
-                          ("text/html,*/*", "application/json"), (f"application/json;q=0.5,{PROTOBUF}", PROTOBUF),
+                          ("text/html,*/*", "application/json"),
+                          (f"*/*,{PROTOBUF}", PROTOBUF), (f"application/json;q=0.5,{PROTOBUF}", PROTOBUF),
                           ("application/yaml", "application/yaml"), ("application/json;stream=watch",
                                                                      "application/json")):
         assert (await cluster.get(f"{CONFIGS}/a", accept=accept)).headers["content-type"] == found
