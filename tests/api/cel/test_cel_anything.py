@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,5 +60,31 @@ def test_expression_gives_a_value_or_says_what_is_wrong(expression: str) -> None
         return
     meter = cel.Meter()
     assert cel.estimate(program.tree, DECLARED).most >= 0
-    with contextlib.suppress(cel.Failure):
+    try:
         program(BINDINGS, meter)
+    except cel.Failure as failure:
+        assert not str(failure).startswith("invalid data")  # noqa: PT017
+
+
+values = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda inner: (
+    st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from([*SELF, "k", "v"]), inner, max_size=3)))
+
+
+@given(expressions, st.fixed_dictionaries(dict.fromkeys(SELF, values)))
+def test_values_of_other_types_than_are_declared_are_failures(expression: str, value: dict[str, Any]) -> None:
+    with contextlib.suppress(cel.CompileError, cel.Failure):
+        cel.compile(expression, ENVIRONMENT)({"self": value, "oldSelf": value, "x": value})
+
+
+@pytest.mark.parametrize("expression", ["self.a == self.a.trim()", "self.n % 2 == 1", "self.m.all(k, k == 'q')"])
+def test_values_of_other_types_are_said_to_be_invalid(expression: str) -> None:
+    program = cel.compile(expression, ENVIRONMENT)
+    with pytest.raises(cel.Failure, match=r"^(invalid data, which is not of|no such overload)"):
+        program({"self": {"a": 1, "n": "a", "m": 5}})
+
+
+@pytest.mark.parametrize(("expression", "value"), [
+    ("self == null", True), ("self == null || self.t > timestamp('2020-01-01T00:00:00Z')", True),
+    ("type(self) == null_type", True), ("has(self.t)", False), ("[self].exists(e, e == null)", True)])
+def test_variable_may_be_null_whatever_its_type(expression: str, value: bool) -> None:
+    assert cel.compile(expression, ENVIRONMENT)({"self": None}) is value

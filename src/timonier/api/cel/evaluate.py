@@ -386,9 +386,9 @@ def metered(run: Run, cost: int) -> Run:
 
 
 def read_first(built: Built) -> Run:
-    """A node's closure, giving a value of the language and no longer JSON."""
+    """A node's closure, giving a value of the language and no longer JSON. Null is null, whatever is declared."""
     run, read = built.run, built.declared.read if built.declared else None
-    return run if read is None else lambda frame: read(run(frame))
+    return run if read is None else lambda frame: None if (raw := run(frame)) is None else read(raw)
 
 
 def counted_if_there(run: Run) -> Run:

@@ -47,6 +47,8 @@ class Program:
         """The expression's value, for values of its variables (JSON, as declared). Raises Failure.
 
         `meter` bounds what the evaluation may cost, and tells what it did; beyond its limit it raises Exhausted.
+        An object that was stored under an older schema may hold values of other types than are declared, for which
+        functions were chosen: that is a failure as well.
         """
         frame = self._blank.copy()
         meter = frame[METER] = meter or Meter()
@@ -56,6 +58,8 @@ class Program:
             value = self._run(frame)
         except RecursionError:
             raise Failure("evaluation is nested too deeply") from None
+        except (AttributeError, TypeError, ValueError) as error:
+            raise Failure("invalid data, which is not of the types that the schema declares") from error
         meter.spend(self._cost)
         return value
 
