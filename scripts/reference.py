@@ -187,7 +187,7 @@ described at cel.dev and in the Kubernetes documentation, "Common Expression Lan
 |---|---|
 | `x-kubernetes-validations` | `self`, and `oldSelf` in rules about changes |
 | ValidatingAdmissionPolicy, MutatingAdmissionPolicy | `object`, `oldObject`, `request`, `namespaceObject`, `params` where there is a paramKind, `variables`, `authorizer` and `authorizer.requestResource` but in messages |
-| `matchConditions` | the same, without `params` and `variables` for webhooks |
+| `matchConditions` | the same, without `params` and `variables` for webhooks; `namespaceObject` is null |
 
 One evaluation may cost {PER_CALL:,} units, all of one object {PER_OBJECT:,}: Kubernetes's units and limits. To look at a
 name or a field costs 1, to make a list 10, a map 30, an object 40; a function costs what stands in Kubernetes's own

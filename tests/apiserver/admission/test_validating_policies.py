@@ -7,6 +7,11 @@ from typing import Any
 import pytest
 from support.api_server import Cluster, config, running
 
+from timonier.api.cel.admission import Evaluation
+from timonier.api.cel.values import Exhausted
+from timonier.apiserver.admission.policies.compiled import ValidatingPolicy
+from timonier.apiserver.admission.policies.validating import violated
+
 GROUP = "/apis/admissionregistration.k8s.io/v1"
 POLICIES, BINDINGS = f"{GROUP}/validatingadmissionpolicies", f"{GROUP}/validatingadmissionpolicybindings"
 CONFIGS = "/api/v1/namespaces/default/configmaps"
@@ -81,6 +86,14 @@ async def test_without_a_binding_a_policy_does_nothing(tmp_path):
         await cluster.delete(f"{BINDINGS}/b")
         await cluster.settle()
         assert (await cluster.post(CONFIGS, config("other"))).code == 201
+
+
+def test_message_whose_expression_costs_more_than_is_left_is_a_failure():
+    costly = {"expression": "false", "messageExpression": "[1, 2, 3].map(x, string(x)).join(',')"}
+    given = ValidatingPolicy.of(policy(costly))
+    assert [each.message for each in violated(given, Evaluation({}, {}, 1000), [])] == ["1,2,3"]
+    with pytest.raises(Exhausted, match=r"^failed messageExpression: validation failed due to running out of cost "):
+        list(violated(given, Evaluation({}, {}, 10), []))
 
 
 async def test_evaluation_that_fails_denies_unless_failures_are_ignored(tmp_path):
@@ -173,6 +186,14 @@ async def test_conditions_decide_whether_a_policy_is_asked(tmp_path):
         await put_in_place(cluster, policy("false", matchConditions=[
             {"name": "not-admins", "expression": "!('system:masters' in request.userInfo.groups)"}]), binding())
         assert (await cluster.post(CONFIGS, config())).code == 201
+
+
+async def test_conditions_do_not_see_the_namespace(tmp_path):
+    async with running(tmp_path) as cluster:
+        await put_in_place(cluster, policy("namespaceObject == null", matchConditions=[
+            {"name": "none", "expression": "namespaceObject == null"}]), binding())
+        reply = await cluster.post(CONFIGS, config())
+        assert reply.message.endswith("failed expression: namespaceObject == null")
 
 
 async def test_expressions_see_the_request_the_namespace_and_what_was_there(tmp_path):

@@ -189,9 +189,13 @@ def conditions(listed: Iterable[Mapping[str, Any]], within: Environment) -> list
     return [compiled(each["expression"], within, TRUTH) for each in listed]
 
 
-def match(expressions: Iterable[Expression], evaluation: Evaluation, *, ignore: bool) -> Matched:
-    """Ask match conditions: one that is false ends it; failures count where none is, unless they are to be ignored."""
-    errors = []
+def match(expressions: Iterable[Expression], bindings: Mapping[str, Any], variables: Mapping[str, Expression], *,
+          ignore: bool) -> Matched:
+    """Ask match conditions: one that is false ends it; failures count where none is, unless they are to be ignored.
+
+    Conditions do not see the namespace: `namespaceObject` is null for them.
+    """
+    evaluation, errors = Evaluation({**bindings, "namespaceObject": None}, variables, PER_MATCH), []
     for expression in expressions:
         try:
             if evaluation.value(expression) is False:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from timonier.api.cel.admission import PER_MATCH, Evaluation, match
+from timonier.api.cel.admission import Evaluation, match
 from timonier.api.cel.costs import PER_OBJECT
 from timonier.api.cel.values import Failure
 from timonier.api.errors import ApiError, Cause, InternalError, ServiceUnavailable
@@ -152,14 +152,11 @@ class Mutating:
 
     async def wanted(self, found: Invocation, situation: Situation, values: dict[str, Any]) -> bool:
         policy = found.policy
-
-        def ask() -> Any:
-            evaluation = Evaluation(values, policy.composition.expressions, PER_MATCH)
-            return match(policy.conditions, evaluation, ignore=policy.ignores_failure)
-        matched = await situation.settled(ask)
+        matched = await situation.settled(partial(match, policy.conditions, values, policy.composition.expressions,
+                                                  ignore=policy.ignores_failure))
         if matched.error:
             raise Refused(matched.error)
-        return bool(matched.matches)
+        return matched.matches
 
     def mutated(self, policy: MutatingPolicy, index: int, values: dict[str, Any], row: Kind, shown: Object) -> Object:
         """The object with one mutation, defaulted. Raises Refused."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from timonier.api.cel.admission import PER_MATCH, Evaluation, match
+from timonier.api.cel.admission import Evaluation, match
 from timonier.api.cel.costs import PER_OBJECT
 from timonier.api.cel.values import Exhausted, Failure
 from timonier.api.errors import ApiError, Cause
@@ -50,7 +50,7 @@ def judge(policy: ValidatingPolicy, bindings: dict[str, Any]) -> Verdict:
     """Evaluate a policy over the values of its variables. Pure, but for questions that the values ask."""
     composed = policy.composition.expressions
     ignore = policy.ignores_failure
-    matched = match(policy.conditions, Evaluation(bindings, composed, PER_MATCH), ignore=ignore)
+    matched = match(policy.conditions, bindings, composed, ignore=ignore)
     if matched.error:
         return Verdict([Denial(matched.error)])
     if not matched.matches:
@@ -81,15 +81,23 @@ def violated(policy: ValidatingPolicy, evaluation: Evaluation, ignored: list[str
             else:
                 yield Denial(str(result), "", index)
         elif not result:
-            yield Denial(message(validation, evaluation), validation.spec.get("reason") or "Invalid", index)
+            try:
+                yield Denial(message(validation, evaluation), validation.spec.get("reason") or "Invalid", index)
+            except Exhausted as error:
+                raise Exhausted(f"failed messageExpression: {error}") from error
 
 
 def message(validation: Validation, evaluation: Evaluation) -> str:
-    """What is said: what the message's expression gives, or the message, or the expression that is not true."""
+    """What is said: what the message's expression gives, or the message, or the expression that is not true.
+
+    Raises Exhausted where nothing is left to evaluate it with.
+    """
     text: Any = ""
     if validation.message is not None:
         try:
             text = evaluation.value(validation.message)
+        except Exhausted:
+            raise
         except Failure:
             text = ""
     text = text.strip() if isinstance(text, str) else ""

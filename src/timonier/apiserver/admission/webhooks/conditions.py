@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
-from timonier.api.cel.admission import PER_MATCH, Evaluation, Expression, Matched, conditions, environment, match
+from timonier.api.cel.admission import Expression, conditions, environment, match
 from timonier.apiserver.admission.contract import refuse
 from timonier.apiserver.admission.policies.situation import Situation
 from timonier.apiserver.admission.webhooks.rules import Place
@@ -25,12 +24,7 @@ async def hold(found: Sequence[Expression], situation: Situation, place: Place, 
                old: Object | None, *, ignore: bool) -> bool:
     """Whether conditions let a request through. Raises Forbidden where that cannot be said and failures count."""
     values = situation.bindings(place, situation.shown(place, obj), situation.shown(place, old), None)
-    values["namespaceObject"] = None
-    matched = await situation.settled(partial(judge, found, values, ignore=ignore))
+    matched = await situation.settled(partial(match, found, values, {}, ignore=ignore))
     if matched.error:
         raise refuse(situation.attributes, matched.error, obj)
     return matched.matches
-
-
-def judge(found: Sequence[Expression], values: dict[str, Any], *, ignore: bool) -> Matched:
-    return match(found, Evaluation(values, {}, PER_MATCH), ignore=ignore)
