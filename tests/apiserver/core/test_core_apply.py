@@ -319,6 +319,18 @@ async def test_what_is_no_configuration_of_the_kind_is_refused(cluster: Cluster,
     assert (reply.code, reply.message) == (400, message)
 
 
+@pytest.mark.parametrize(("body", "message"), [
+    pytest.param(b"", "invalid object type: /, Kind=", id="nothing"),
+    pytest.param(b"[]", "error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
+                        "array into Go value of type map[string]interface {}", id="list"),
+    pytest.param(b"a: &a [*a]", "error decoding YAML: error converting YAML to JSON: yaml: document contains excessive "
+                                "aliasing", id="endless"),
+])
+async def test_what_is_no_object_is_refused(cluster: Cluster, body: bytes, message: str) -> None:
+    reply = await apply(cluster, WEB, body)
+    assert (reply.code, reply.message) == (400, message)
+
+
 async def test_broken_yaml_is_refused(cluster: Cluster) -> None:
     reply = await apply(cluster, WEB, b"a: [")
     assert reply.code == 400

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from timonier.api import check
 from timonier.api.errors import BadRequest, Cause, conflict, invalid
 from timonier.api.kinds import Kind
 from timonier.apiserver import bodies
@@ -89,9 +90,11 @@ def configuration(request: Request, kind: Kind) -> Object:
     """The body: YAML, of which JSON is a part. Raises BadRequest."""
     mode = bodies.field_validation(request)
     config, complaints = parsed(request.body)
+    if config is None:
+        config = {}
     if not isinstance(config, dict):
         raise BadRequest("error decoding YAML: error unmarshaling JSON: while decoding JSON: json: cannot unmarshal "
-                         "into Go value of type map[string]interface {}")
+                         f"{check.go_value(config)} into Go value of type map[string]interface {{}}")
     for complaint in complaints if mode != "Ignore" else ():
         if mode == "Strict":
             raise BadRequest(f"error strict decoding YAML: {complaint}")
