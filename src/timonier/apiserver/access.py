@@ -22,7 +22,6 @@ from timonier.apiserver.auth.legacy import LegacyTokens
 from timonier.apiserver.auth.reloading import follow
 from timonier.apiserver.auth.reviews import Reviews
 from timonier.apiserver.auth.settings import AccessSettings
-from timonier.apiserver.auth.static_tokens import StaticTokens
 from timonier.apiserver.registry import Registry
 from timonier.apiserver.request import Request, User
 from timonier.apiserver.settings import ApiServerSettings
@@ -108,6 +107,8 @@ def own_tokens(settings: AccessSettings, registry: Registry, keyring: Keyring, a
     """The authenticators of tokens that nobody else has to be asked about, in order."""
     found: list[Tokens] = []
     if settings.token_auth_file is not None:
+        from timonier.apiserver.auth.static_tokens import StaticTokens
+
         found.append(StaticTokens.from_file(settings.token_auth_file, audiences))
     found += [AccountTokens(registry, keyring, settings.service_account_issuer, clock),
               LegacyTokens(registry, keyring, audiences, clock)]

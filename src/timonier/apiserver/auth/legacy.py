@@ -12,13 +12,13 @@ import datetime
 import hmac
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from timonier.api.errors import ApiError
 from timonier.api.kinds import Kind
 from timonier.apiserver.auth.accounts import SECRET, account_user, check_account, is_deleted
-from timonier.apiserver.auth.identity import BadToken, Identity, held, listed
+from timonier.apiserver.auth.identity import BadToken, Identity, Recent, held, listed
 from timonier.apiserver.auth.mirror import Cache
 from timonier.apiserver.auth.rbac import service_account
 from timonier.apiserver.request import Object
@@ -33,6 +33,10 @@ LAST_USED = "kubernetes.io/legacy-token-last-used"
 INVALID_SINCE = "kubernetes.io/legacy-token-invalid-since"
 NOTE = "authentication.k8s.io/legacy-token"
 USE_OTHERS = "Use tokens from the TokenRequest API or manually created secret-based tokens"
+
+
+Named = tuple[str, str, str, str]
+"""Namespace, account, its uid and the Secret that a token names."""
 
 
 class Registry(Cache, Protocol):
@@ -50,19 +54,20 @@ class LegacyTokens:
     keys: Keyring
     audiences: Sequence[str]
     clock: Clock
+    known: Recent[Named] = field(default_factory=lambda: Recent(1024))
 
     async def identify(self, token: str, audiences: Sequence[str]) -> Identity | None:
-        if peek(token).get("iss") != ISSUER:
-            return None
-        try:
-            claims = self.keys.verify(token)
-        except BadSignature as error:
-            raise BadToken(str(error)) from error
+        found = self.known.get(token.encode())
+        if found is None:
+            if peek(token).get("iss") != ISSUER:
+                return None
+            found = self.read(token)
+            self.known.put(token.encode(), found)
+        namespace, name, uid, secret_name = found
         common = held(audiences, self.audiences)
         if not common:
             raise BadToken(f"token audiences {listed(self.audiences)} is invalid for the target audiences "
                            f"{listed(audiences)}")
-        namespace, name, uid, secret_name = named(claims)
         now = self.clock.now()
         secret = self.secret_of(namespace, secret_name, token, now)
         account = check_account(self.registry, namespace, name, uid, now)
@@ -75,6 +80,12 @@ class LegacyTokens:
             if any(each.get("name") == secret_name for each in account.get("secrets") or ()) else ()
         return Identity(account_user(namespace, name, uid, {}), common, warnings,
                         {NOTE: service_account(namespace, name)})
+
+    def read(self, token: str) -> Named:
+        try:
+            return named(self.keys.verify(token))
+        except BadSignature as error:
+            raise BadToken(str(error)) from error
 
     def secret_of(self, namespace: str, name: str, token: str, now: Time) -> Object:
         secret = self.registry.peek(SECRET, namespace, name)
@@ -102,8 +113,8 @@ class LegacyTokens:
                                                                "error": error.message})
 
 
-def named(claims: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """Namespace, account, its uid and the Secret that a token names. Raises BadToken."""
+def named(claims: Mapping[str, Any]) -> Named:
+    """What a token names. Raises BadToken."""
     found = tuple(claims.get(CLAIM + part) for part in ("namespace", "service-account.name", "service-account.uid",
                                                         "secret.name"))
     if not all(isinstance(part, str) and part for part in found) \
