@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from support.control_plane import ControlPlane
+from support.samples import samples
 
 from fuzz.generate import Generator, Made
 
@@ -35,6 +36,39 @@ STANDING_IN_THE_WAY = (
     "/api/v1/namespaces/default/resourcequotas", "/api/v1/namespaces/default/limitranges",
 )
 """Collections that are emptied now and then, as their objects may refuse everything that follows."""
+
+
+WIDGET = {
+    "type": "object",
+    "properties": {
+        "spec": {
+            "type": "object", "required": ["size"],
+            "x-kubernetes-validations": [
+                {"rule": "self.size <= self.?most.orValue(100)", "messageExpression": "'larger than it may be'"},
+                {"rule": "!has(oldSelf.colour) || (has(self.colour) && self.colour == oldSelf.colour)"}],
+            "properties": {
+                "size": {"type": "integer", "minimum": 0}, "most": {"type": "integer", "default": 50},
+                "colour": {"type": "string", "maxLength": 8, "pattern": "^[a-z]*$", "nullable": True},
+                "port": {"x-kubernetes-int-or-string": True}, "when": {"type": "string", "format": "date-time"},
+                "free": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                "parts": {"type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"],
+                          "items": {"type": "object", "required": ["name"], "properties": {
+                              "name": {"type": "string"}, "count": {"type": "integer", "default": 1}}}},
+                "tags": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "string"}},
+                "labels": {"type": "object", "additionalProperties": {"type": "string"}}}},
+        "status": {"type": "object", "properties": {"replicas": {"type": "integer"}, "selector": {"type": "string"}}}}}
+WIDGETS = {
+    "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+    "metadata": {"name": "widgets.fuzz.example.com"}, "spec": {
+        "group": "fuzz.example.com", "scope": "Namespaced",
+        "names": {"plural": "widgets", "singular": "widget", "kind": "Widget", "shortNames": ["wd"]},
+        "versions": [{"name": name, "served": True, "storage": name == "v1", "schema": {"openAPIV3Schema": WIDGET},
+                      "selectableFields": [{"jsonPath": ".spec.colour"}],
+                      "additionalPrinterColumns": [{"name": "Size", "type": "integer", "jsonPath": ".spec.size"}],
+                      "subresources": {"status": {}, "scale": {
+                          "specReplicasPath": ".spec.size", "statusReplicasPath": ".status.replicas",
+                          "labelSelectorPath": ".status.selector"}}} for name in ("v1", "v1beta1")]}}
+"""A kind with a bit of everything that a definition can say."""
 
 
 @dataclass
@@ -91,6 +125,17 @@ class Attacker:
         index = self.get("/openapi/v3")["paths"]
         return [self.get(each["serverRelativeURL"]) for each in index.values()]
 
+    def prepare(self) -> None:
+        """What random objects need around them: a namespace, service accounts for pods, a kind with a schema."""
+        self.post("/api/v1/namespaces", {"metadata": {"name": "fuzz"}})
+        for namespace in ("default", "fuzz"):
+            self.post(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": "default"}})
+        self.post("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", WIDGETS)
+
+    def post(self, path: str, obj: Any) -> None:
+        status, body = self.send(Made("POST", path, {"content-type": "application/json"}, json.dumps(obj).encode()))
+        assert status in (201, 409), (path, status, body[:500])
+
     def clear_the_way(self) -> None:
         for path in STANDING_IN_THE_WAY:
             self.send(Made("DELETE", path, {}, b""))
@@ -114,9 +159,11 @@ def resident(pid: int) -> float:
 def attack(plane: ControlPlane, requests: int, batch: int, seed: int) -> Iterator[Report]:
     """Reports of one batch after another. The documents are read anew for each, as kinds come and go."""
     attacker = Attacker(plane)
+    attacker.prepare()
     sent = 0
     while sent < requests:
         generator = Generator(attacker.documents(), Random(f"{seed} {sent}"))
+        generator.learn({"kind": "List", "items": samples()})
         statuses, worst = Counter[int](), []
         for number in range(min(batch, requests - sent)):
             if number % 250 == 0:
@@ -138,4 +185,5 @@ def attack(plane: ControlPlane, requests: int, batch: int, seed: int) -> Iterato
 def complaints(plane: ControlPlane) -> list[str]:
     """What the server logged and should not have: unexpected errors, with their tracebacks."""
     lines = (plane.folder / "apiserver.log").read_text().splitlines()
-    return [line[:3000] for line in lines if "Traceback" in line or '"level":"error"' in line.lower().replace(" ", "")]
+    bad = [line for line in lines if "Traceback" in line or '"level":"error"' in line.lower().replace(" ", "")]
+    return [f"{line[:300]} … {line[-1500:]}" for line in bad]

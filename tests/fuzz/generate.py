@@ -6,6 +6,7 @@ follows its schema; now and then a part of it is something else.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ Json = dict[str, Any]
 
 NAMES = ("a", "b", "web", "x.example.com", "widgets.fuzz.example.com", "system:x", "default", "kubernetes",
          "cluster-admin", "10.96.0.77", "v1.apps", "node-1")
+COMMON = NAMES[:3]
+WEIGHTS = {"delete": 1, "get": 2}
+"""How often a method is chosen, beside 3 for the others: objects are to stay for a while."""
 BAD_NAMES = ("", ".", "..", "a b", "é", "A", "x" * 300, "a/b", "%00", "-", "a\nb", "'\"", "{}", "../../etc")
-NAMESPACES = ("default", "kube-system", "fuzz", "gone")
+NAMESPACES = ("default", "fuzz", "fuzz", "kube-system", "gone")
 TEXTS = ("", "a", "web", "x-1", "Bad_Name", "a.b", "..", "/x", "kubernetes.io/a", "é", "1", "true", "None", "Always",
          "Never", "In", "Exists", "NotIn", "RollingUpdate", "TCP", "50%", "http", "80", "10.0.0.1", "fd00::1", "*",
          "apps", "v1", "pods", "default", "self.x > 0", "object.spec.replicas < 5", "metadata.name=a", "app in (a,b)",
@@ -89,6 +93,9 @@ class Generator:
         for document in documents:
             self.schemas |= document.get("components", {}).get("schemas", {})
             self.operations += operations(document)
+        self.weights = [*itertools.accumulate(WEIGHTS.get(each.method, 3) for each in self.operations)]
+        self.name = NAMES[0]
+        """What the request that is being made is about."""
 
     def learn(self, obj: Any) -> None:
         """Take an object that the server has shown as a model for others."""
@@ -102,8 +109,9 @@ class Generator:
                 del known[:-LEARNT]
 
     def request(self) -> Made:
-        operation = self.chance.choice(self.operations)
-        headers = {"accept": self.pick(ACCEPTS, 0.7)}
+        operation = self.chance.choices(self.operations, cum_weights=self.weights)[0]
+        self.name = self.chance.choice(COMMON if self.chance.random() < 0.8 else NAMES)
+        headers = {"accept": self.pick(ACCEPTS, 0.85)}
         body = b""
         if operation.content_types:
             kind = self.chance.choice(operation.content_types if self.chance.random() < 0.95 else CONTENT_TYPES)
@@ -117,12 +125,12 @@ class Generator:
 
     def target(self, operation: Operation) -> str:
         path = operation.path
-        for name, pool in (("{namespace}", NAMESPACES), ("{name}", NAMES), ("{path}", ("", "x", "healthz"))):
+        for name, pool in (("{namespace}", NAMESPACES), ("{name}", (self.name,)), ("{path}", ("", "x", "healthz"))):
             if name in path:
                 value = self.chance.choice(pool if self.chance.random() < 0.97 else BAD_NAMES)
                 path = path.replace(name, quote(value, safe=""))
         query = {name: self.chance.choice(QUERIES[name]) for name in operation.parameters
-                 if name in QUERIES and self.chance.random() < 0.12}
+                 if name in QUERIES and self.chance.random() < 0.03}
         if self.chance.random() < 0.02:
             query[self.chance.choice((*QUERIES, "unknown"))] = self.chance.choice(TEXTS)
         if operation.method == "get" and "watch" in operation.parameters and self.chance.random() < 0.03:
@@ -144,11 +152,11 @@ class Generator:
         schema = self.resolve(schema)
         models = [model for gvk in schema.get("x-kubernetes-group-version-kind", ())
                   for model in self.learnt.get(gvk["kind"], ())]
-        if not models or self.chance.random() < 0.4:
+        if not models or self.chance.random() < 0.25:
             return self.value(schema, 0)
         model = json.loads(json.dumps(self.chance.choice(models)))
         if self.chance.random() < 0.8:
-            model["metadata"] = {"name": self.chance.choice(NAMES)} | (
+            model["metadata"] = {"name": self.name} | (
                 {"labels": model["metadata"]["labels"]} if "labels" in model["metadata"] else {})
         for _ in range(self.chance.choice((0, 0, 1, 1, 2, 5))):
             self.spoil(schema, model)
@@ -246,7 +254,7 @@ class Generator:
         if isinstance(made.get("metadata"), dict) and self.chance.random() < 0.95:
             kept = made["metadata"] if self.chance.random() < 0.3 else {}
             made["metadata"] = {key: kept[key] for key in kept if key in ("labels", "annotations", "finalizers")} | {
-                "name": self.chance.choice(NAMES)}
+                "name": self.name}
 
 
 def operations(document: Json) -> Iterable[Operation]:
