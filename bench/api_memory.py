@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import subprocess
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import uvloop
 from api_load import Keys, api_server, free_port, load, request
-from api_reads import PODS, fetch
+from api_reads import PODS, fetch, pods
 from table import Row, main
 
 COUNT, POD_BYTES = 10_000, 5_000
@@ -37,7 +36,7 @@ async def grown(folder: Path) -> list[Row]:
         numbers = itertools.count()
         await load(port, keys.client(), [iter([request("POST", "/api/v1/namespaces/default/serviceaccounts",
                                                        b'{"metadata":{"name":"default"}}')])])
-        await load(port, keys.client(), [pods(numbers, COUNT // CONNECTIONS) for _ in range(CONNECTIONS)])
+        await load(port, keys.client(), [pods(numbers, COUNT // CONNECTIONS, POD_BYTES) for _ in range(CONNECTIONS)])
         written = resident(pid)
         size = len(await fetch(keys, port, PODS)) / 2**20
         listed = resident(pid)
@@ -81,25 +80,6 @@ def resident(pid: int) -> float:
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
-
-def pods(numbers: Iterator[int], count: int) -> Iterator[bytes]:
-    for _ in range(count):
-        yield request("POST", PODS, pod(f"web-{next(numbers):05}"))
-
-
-def pod(name: str) -> bytes:
-    """A pod that takes about 5 KB in the store."""
-    obj = {"apiVersion": "v1", "kind": "Pod",
-           "metadata": {"name": name, "labels": {"app": "web"}, "annotations": {"note": ""}},
-           "spec": {"containers": [{"name": "app", "image": "nginx:1.27",
-                                    "env": [{"name": f"VARIABLE_{n}", "value": "x" * 20} for n in range(10)]}]}}
-    metadata: dict[str, dict[str, str]] = obj["metadata"]  # type: ignore[assignment]
-    metadata["annotations"]["note"] = "x" * (POD_BYTES - DEFAULTED - len(json.dumps(obj)))
-    return json.dumps(obj).encode()
-
-
-DEFAULTED = 900
-"""Bytes that the server adds: defaults, a token's volume, tolerations, a status."""
 
 if __name__ == "__main__":
     main(measure, "API memory")

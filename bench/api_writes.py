@@ -1,4 +1,5 @@
-"""API writes over TLS onto a durable store, beside the bare store taking the same bytes from as many writers."""
+"""API writes over TLS onto a durable store: beside the bare store that takes the same bytes from as many writers, and
+beside a bare uvicorn application that takes the same bodies and answers with the same bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import uvloop
-from api_load import Keys, api_server, free_port, load, process, request
+from api_load import Keys, api_server, bare_server, free_port, load, process, request
 from api_reads import PODS, fetch, pod
 from table import Row, main
 
@@ -39,7 +40,9 @@ async def compare(folder: Path) -> list[Row]:
             ours = await load(port, keys.client(), streams)
             value = await fetch(keys, port, f"{url}/w{writers}-0")
             bare = await store_writes(folder / f"bare{len(rows)}.db", value, writers, count // writers)
+            posted = await posts(keys, folder / "answer", value, url, make, writers, count)
             rows += [Row(title, ours[0], bare, "/s", "bare store, same bytes"),
+                     Row("  the same", ours[0], posted, "/s", "bare uvicorn POST, same bytes"),
                      Row("  p50", ours[1], None, "ms"), Row("  p99", ours[2], None, "ms")]
     return rows
 
@@ -51,6 +54,15 @@ def config(name: str) -> bytes:
 def requests(url, make, prefix, numbers, count):  # type: ignore[no-untyped-def]
     for _ in range(count):
         yield request("POST", url, make(f"{prefix}-{next(numbers)}"))
+
+
+async def posts(keys, file, answer, url, make, writers, count):  # type: ignore[no-untyped-def]
+    """POSTs a second that a server takes which does nothing with them."""
+    file.write_bytes(answer)
+    port = free_port()
+    with process(bare_server(keys, port, file), port):
+        streams = [requests(url, make, f"w{writers}", itertools.count(), count // writers) for _ in range(writers)]
+        return (await load(port, keys.client(), streams))[0]
 
 
 async def store_writes(path: Path, value: bytes, writers: int, count: int) -> float:
