@@ -64,6 +64,7 @@ def factor(suffix: str) -> tuple[int, int, str]:
     return 0, int(found[1]), "exponent"
 
 
+@lru_cache(maxsize=4096)
 def parse(text: str) -> Fraction:
     """The exact value. Raises BadQuantity."""
     return Fraction(read(text)[0], NANO)
