@@ -353,7 +353,7 @@ async def test_custom_objects_are_changed_in_the_version_of_the_rule_and_pruned(
         await define(cluster, definition(version("v1", schema), version("v2", schema)))
         server.decide = patching(add("/spec/colour", "red"), add("/spec/unheard", "of"))
         await configure(cluster, "all", hook(server.client(), groups=["example.com"], versions=["v2"],
-                                             resources=["foos"]))
+                                             resources=["foos"], **condition("object.apiVersion == 'example.com/v2'")))
         reply = await cluster.post(FOOS, foo(spec={"size": 1}))
         assert reply.code == 201, reply.message
         assert (reply.json["apiVersion"], reply.json["spec"]) == ("example.com/v1", {"size": 1, "colour": "red"})

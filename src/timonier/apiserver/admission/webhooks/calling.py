@@ -76,7 +76,8 @@ class Webhooks:
         from timonier.apiserver.admission.webhooks.conditions import hold
 
         situation = Situation(self.registry, self.resources, self.authoriser, attributes)
-        return await hold(hook.conditions, situation, place, obj, old, ignore=hook.ignores_failure)
+        shown = await self.shown(place, attributes, obj, old)
+        return await hold(hook.conditions, situation, shown, ignore=hook.ignores_failure)
 
     def others(self, attributes: Attributes) -> Sequence[Kind]:
         """The other kinds by which the same objects are served."""

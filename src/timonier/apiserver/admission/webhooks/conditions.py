@@ -11,7 +11,7 @@ from functools import partial
 from timonier.api.cel.admission import Expression, conditions, environment, match
 from timonier.apiserver.admission.contract import refuse
 from timonier.apiserver.admission.policies.situation import Situation
-from timonier.apiserver.admission.webhooks.rules import Place
+from timonier.apiserver.admission.webhooks.reviews import Shown
 from timonier.apiserver.request import Object
 
 
@@ -20,11 +20,10 @@ def compiled(spec: Object) -> Sequence[Expression]:
     return conditions(spec["matchConditions"], environment())
 
 
-async def hold(found: Sequence[Expression], situation: Situation, place: Place, obj: Object | None,
-               old: Object | None, *, ignore: bool) -> bool:
+async def hold(found: Sequence[Expression], situation: Situation, shown: Shown, *, ignore: bool) -> bool:
     """Whether conditions let a request through. Raises Forbidden where that cannot be said and failures count."""
-    values = situation.bindings(place, situation.shown(place, obj), situation.shown(place, old), None)
+    values = situation.bindings(shown.place, shown.obj, shown.old, None)
     matched = await situation.settled(partial(match, found, values, {}, ignore=ignore))
     if matched.error:
-        raise refuse(situation.attributes, matched.error, obj)
+        raise refuse(situation.attributes, matched.error, shown.obj)
     return matched.matches
