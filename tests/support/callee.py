@@ -20,7 +20,7 @@ from timonier.kit.serve import serve
 from timonier.kit.tls import server_context
 
 Answer = Callable[[str, Any], Any]
-"""What is answered to a path and the JSON that was sent: JSON with 200, or a status alone."""
+"""What is answered to a path and the JSON that was sent: JSON or bytes with 200, or a status alone."""
 
 
 @dataclass
@@ -42,7 +42,8 @@ class Callee:
         self.asked.append(sent)
         self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
         found = self.answer(scope["path"], sent)
-        status, content = (found, b"") if isinstance(found, int) else (200, orjson.dumps(found))
+        status, content = (found, b"") if isinstance(found, int) else (
+            200, found if isinstance(found, bytes) else orjson.dumps(found))
         await send({"type": "http.response.start", "status": status, "headers": [(b"content-type",
                                                                                  b"application/json")]})
         await send({"type": "http.response.body", "body": content})

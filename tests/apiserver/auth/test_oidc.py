@@ -153,6 +153,33 @@ async def test_a_verified_token_is_remembered_until_it_ends(door):
         await door.tokens.identify(token, [OURS])
 
 
+async def test_groups_may_be_asked_for_elsewhere(door):
+    door.configure(PLAIN | {"groups": {"claim": "groups", "prefix": ""}})
+    answer, given = door.issuer.callee.answer, {}
+    door.issuer.callee.answer = lambda path, sent: given[path] if path in given else answer(path, sent)
+
+    def refers(name="groups", **source):
+        return {"_claim_names": {name: "a"}, "_claim_sources": {"a": source}}
+
+    def there(**claims):
+        return door.issuer.token(door.clock.now(), **claims).encode()
+
+    given["/groups"] = there(groups=["far", "away"])
+    place = f"{door.issuer.url}/groups"
+    assert (await door.user(**refers(endpoint=place, access_token="key"))).groups == (
+        "far", "away", "system:authenticated")
+    assert any(headers.get("authorization") == "Bearer key" for headers in door.issuer.callee.headers)
+    assert (await door.user(groups=["near"], **refers(endpoint=place))).groups == ("near", "system:authenticated")
+    assert (await door.user(**refers("other", endpoint=place))).groups == ("system:authenticated",)
+    for broken, why in ((there(), "did not contain claim"), (there(aud="other", groups=["x"]), "expected audience"),
+                        (b"nonsense", "malformed jwt"), (503, "answered 503"),
+                        (there(exp=1, groups=["x"]), "token is expired")):
+        given["/groups"] = broken
+        await door.refused(why, jti=why, **refers(endpoint=place))
+    await door.refused("is not an https URL", **refers(endpoint="http://127.0.0.1"))
+    await door.refused("does not name the source", _claim_names={"groups": "b"}, _claim_sources={})
+
+
 ISSUER = {"url": "https://a.example", "audiences": ["x"]}
 
 

@@ -81,24 +81,33 @@ class IssuerKeys:
         return [key for key in keys if isinstance(key, dict) and key.get("use", "sig") == "sig"]
 
     async def get(self, url: str) -> dict[str, Any]:
+        try:
+            found = orjson.loads(await self.content(url))
+        except ValueError as error:
+            raise Unavailable(f"{url}: {error}") from error
+        if not isinstance(found, dict):
+            raise Unavailable(f"{url} answered with something that is no object")
+        return found
+
+    async def content(self, url: str, token: str = "") -> bytes:
+        """What is at an https URL, within limits of time and size. Raises Unavailable."""
         if not url.startswith("https://"):
             raise Unavailable(f"{url!r} is not an https URL")
+        headers = {"Accept": "*/*"} | ({"Authorization": f"Bearer {token}"} if token else {})
         try:
-            async with asyncio.timeout(WITHIN), self.connections.stream("GET", url, {"Accept": "*/*"}) as stream:
+            async with asyncio.timeout(WITHIN), self.connections.stream("GET", url, headers) as stream:
                 body = b""
                 async for chunk in stream:
                     body += chunk
                     if len(body) > LARGEST:
                         raise Unavailable(f"{url} answers more than {LARGEST} bytes")
-                status = stream.status
-            found = orjson.loads(body)
         except TimeoutError as error:
             raise Unavailable(f"{url} did not answer within {WITHIN:g} s") from error
         except (HttpError, OSError, ValueError) as error:
             raise Unavailable(f"{url}: {error}") from error
-        if status != 200 or not isinstance(found, dict):
-            raise Unavailable(f"{url} answered {status}")
-        return found
+        if stream.status != 200:
+            raise Unavailable(f"{url} answered {stream.status}")
+        return body
 
 
 def context(issuer: Issuer) -> ssl.SSLContext:

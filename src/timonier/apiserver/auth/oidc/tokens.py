@@ -14,7 +14,8 @@ import orjson
 from timonier.api.times import rfc3339
 from timonier.apiserver.auth.identity import BadToken, Identity, held, listed
 from timonier.apiserver.auth.kept import Kept
-from timonier.apiserver.auth.oidc.configuration import Authenticator
+from timonier.apiserver.auth.oidc.configuration import Authenticator, Issuer
+from timonier.apiserver.auth.oidc.distributed import elsewhere, fetched
 from timonier.apiserver.auth.oidc.keys import IssuerKeys
 from timonier.apiserver.auth.oidc.mapping import user_of
 from timonier.apiserver.request import User
@@ -23,6 +24,7 @@ from timonier.kit.jws import peek
 
 ALGORITHMS = ("RS256", "RS384", "RS512", "ES256", "ES384", "ES512", "PS256", "PS384", "PS512")
 KEPT: Seconds = 10.0
+MOST_OTHERS = 16
 LEEWAY: Seconds = 300.0
 """By how much the clock of the issuer may be ahead."""
 
@@ -37,6 +39,8 @@ class OidcTokens:
     clock: Clock
     algorithms: Sequence[str] = ALGORITHMS
     kept: Kept[tuple[User, Time]] = field(init=False)
+    others: dict[str, IssuerKeys] = field(default_factory=dict)
+    """The keys of those to whom the issuer's tokens refer for a claim."""
 
     def __post_init__(self) -> None:
         self.kept = Kept(self.clock)
@@ -53,11 +57,26 @@ class OidcTokens:
 
     async def verified(self, token: str) -> tuple[User, Time]:
         """The user of a token, and when it ends. Raises BadToken."""
-        claims = await self.claims(token)
-        expires = self.check(claims)
+        claims = await self.claims(token, self.keys)
+        expires = self.check(claims, self.config.issuer.url)
+        groups = self.config.claimMappings.groups.claim
+        if (place := elsewhere(claims, groups)) is not None:
+            claims = {**claims, groups: await fetched(self.keys, place, groups, self.verified_elsewhere)}
         return user_of(claims, self.config), expires
 
-    async def claims(self, token: str) -> Mapping[str, Any]:
+    async def verified_elsewhere(self, token: str) -> Mapping[str, Any]:
+        """The claims of a token to which one of ours refers, by the keys of its own issuer."""
+        url = str(peek(token).get("iss", ""))
+        keys = self.others.get(url)
+        if keys is None:
+            if len(self.others) >= MOST_OTHERS:
+                raise BadToken("oidc: could not expand distributed claims: too many issuers of claims")
+            keys = self.others[url] = IssuerKeys(Issuer(url=url), self.clock, self.keys.connections)
+        claims = await self.claims(token, keys)
+        self.check(claims, url)
+        return claims
+
+    async def claims(self, token: str, keys: IssuerKeys) -> Mapping[str, Any]:
         from joserfc import jws
         from joserfc.errors import JoseError
         from joserfc.jwk import ECKey, RSAKey
@@ -70,7 +89,7 @@ class OidcTokens:
         if algorithm not in self.algorithms:
             raise BadToken(f"oidc: verify token: id token signed with unsupported algorithm, expected "
                            f"{listed(self.algorithms)} got {algorithm!r}")
-        for key in await self.keys.named(kid if isinstance(kid, str) else ""):
+        for key in await keys.named(kid if isinstance(kid, str) else ""):
             try:
                 made = (ECKey if key.get("kty") == "EC" else RSAKey).import_key(key)
                 found = orjson.loads(jws.deserialize_compact(token, made, [algorithm]).payload)
@@ -80,10 +99,10 @@ class OidcTokens:
                 return found
         raise BadToken("oidc: verify token: failed to verify signature: failed to verify id token signature")
 
-    def check(self, claims: Mapping[str, Any]) -> Time:
+    def check(self, claims: Mapping[str, Any], issuer: str) -> Time:
         """When the token ends. Raises BadToken where it is not for us, or not now."""
         now, wanted = self.clock.now(), self.config.issuer.audiences
-        if claims.get("iss") != self.config.issuer.url:
+        if claims.get("iss") != issuer:
             raise BadToken("oidc: verify token: id token issued by a different provider")
         audience = claims.get("aud")
         audiences = [str(each) for each in audience] if isinstance(audience, list) else [str(audience)]
