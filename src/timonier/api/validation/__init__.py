@@ -16,7 +16,7 @@ from typing import Any
 
 from timonier.api import names
 from timonier.api.errors import Cause
-from timonier.api.fill import fill
+from timonier.api.fill import FORMER_NAMES, fill
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.api.validation import (
@@ -192,18 +192,44 @@ OWN_FINALIZERS = frozenset({"admissionregistration.k8s.io", "apiextensions.k8s.i
 """Groups whose objects take any finalizer that is a qualified name; in others a bare one must be Kubernetes's own."""
 
 
+TWO_NAMES = {name for _, name in FORMER_NAMES.values()}
+
+
 def comparable(kind: Kind, obj: Obj, old: Obj) -> tuple[Obj, Obj]:
     """Both objects without what makes no difference: zero values that only one of them spells out, empty containers.
 
-    Where nothing but metadata and status differs, as when a controller reports, they are compared as they are.
+    Where nothing but metadata and status differs, as when a controller reports, they are compared as they are, and so
+    is whatever is the same in both, of objects and of their specs.
     """
     fields = (obj.keys() | old.keys()) - {"metadata", "status"}
     if all(obj.get(field) == old.get(field) for field in fields):
         return obj, old
-    now, then = clone(obj), clone(old)
-    for each in (now, then):
-        fill(each, kind.definition)
-    return essence(now), essence(then)
+    spec, old_spec = obj.get("spec"), old.get("spec")
+    alike = same(obj, old)
+    alike_within = same(spec, old_spec) if isinstance(spec, dict) and isinstance(old_spec, dict) else {}
+    pair = []
+    for each in (obj, old):
+        rest = {key: value for key, value in each.items() if key not in alike}
+        if alike_within and "spec" in rest:
+            rest["spec"] = {key: value for key, value in rest["spec"].items() if key not in alike_within}
+        rest = clone(rest)
+        fill(rest, kind.definition)
+        bare = essence(rest)
+        if alike_within and "spec" not in alike:
+            bare["spec"] = in_order(bare.get("spec", {}), alike_within, each["spec"])
+        pair.append(in_order(bare, alike, each))
+    return pair[0], pair[1]
+
+
+def same(obj: Obj, old: Obj) -> Obj:
+    """What two objects agree on, but for fields with a former name, which is filled in from the field."""
+    return {key: value for key, value in obj.items() if key in old and old[key] == value and key not in TWO_NAMES}
+
+
+def in_order(found: Obj, more: Obj, like: Obj) -> Obj:
+    """The fields of two objects, those of `more` before the others', in the order in which a third one has them."""
+    both = found | more
+    return {key: both[key] for key in (*like, *(key for key in both if key not in like)) if key in both}
 
 
 def essence(value: Any) -> Any:
