@@ -18,6 +18,10 @@ INT_OR_STRING = "x-kubernetes-int-or-string"
 LIST_TYPE, LIST_KEYS, MAP_TYPE = "x-kubernetes-list-type", "x-kubernetes-list-map-keys", "x-kubernetes-map-type"
 RULES = "x-kubernetes-validations"
 JUNCTORS = ("allOf", "anyOf", "oneOf")
+BY_NAME = ("properties", "patternProperties", "definitions")
+SINGLE = ("additionalProperties", "additionalItems", "items", "not")
+HOLDING = frozenset({*BY_NAME, *SINGLE, *JUNCTORS, "dependencies"})
+"""What has schemas in it."""
 
 
 def properties(schema: Schema) -> dict[str, Schema]:
@@ -42,10 +46,12 @@ def is_map(schema: Schema) -> bool:
 
 def below(schema: Schema) -> Iterator[tuple[str, Schema]]:
     """Every schema directly within one, with its place (`properties[spec]`, `anyOf[0]`), as messages name it."""
-    for name in ("properties", "patternProperties", "definitions"):
+    if HOLDING.isdisjoint(schema):
+        return
+    for name in BY_NAME:
         for key, child in (schema.get(name) or {}).items():
             yield f"{name}[{key}]", child
-    for name in ("additionalProperties", "additionalItems", "items", "not"):
+    for name in SINGLE:
         found = schema.get(name)
         if isinstance(found, dict):
             yield name, found

@@ -42,9 +42,14 @@ NOT_IN_JUNCTORS = (
 """What a schema within a junctor may not say, since it only judges values."""
 
 
+SUSPECT = frozenset({*UNSUPPORTED, "items", PRESERVE})
+
+
 def unsupported(schema: Schema) -> str:
     """Why a schema cannot even be asked whether it is structural; empty where it can."""
     for node in every(schema):
+        if SUSPECT.isdisjoint(node):
+            continue
         for field in UNSUPPORTED:
             if node.get(field):
                 return f"OpenAPIV3Schema '{field.removeprefix('$') if field == '$schema' else field}' is not supported"

@@ -6,7 +6,7 @@ from then on it stays so, whatever its names become.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from timonier.api import times
@@ -29,6 +29,7 @@ class Condition(NamedTuple):
     message: str
 
 
+Judge = Callable[[Object], Condition | None]
 ACCEPTED = Condition("NamesAccepted", "True", "NoConflicts", "no conflicts found")
 ESTABLISHED = Condition("Established", "True", "InitialNamesAccepted", "the initial names have been accepted")
 NOT_ACCEPTED = Condition("Established", "False", "NotAccepted", "not all names are accepted")
@@ -70,8 +71,11 @@ def without_condition(status: Object, kind: str) -> Object:
     return status | {"conditions": [found for found in status["conditions"] if found.get("type") != kind]}
 
 
-def status_of(definition: Object, others: Iterable[Object], now: Time) -> Object:
-    """The status that a definition is to have, among the definitions of its group, itself with them."""
+def status_of(definition: Object, others: Iterable[Object], now: Time, judge: Judge) -> Object:
+    """The status that a definition is to have, among the definitions of its group, itself with them.
+
+    `judge` is `defects`, or remembers what that said.
+    """
     status: Object = definition.get("status") or {}
     wanted = definition["spec"]["names"]
     if wanted != status.get("acceptedNames"):
@@ -86,7 +90,7 @@ def status_of(definition: Object, others: Iterable[Object], now: Time) -> Object
     generation = definition["metadata"].get("generation", 0)
     if status.get("observedGeneration") == generation:
         return status
-    return structural(definition, status, now) | {"observedGeneration": generation}
+    return structural(definition, status, now, judge) | {"observedGeneration": generation}
 
 
 def names(wanted: Object, had: Object, others: Iterable[Object]) -> tuple[Object, Condition]:
@@ -150,11 +154,19 @@ def approved(definition: Object, status: Object, now: Time) -> Object:
     return with_condition(status, ("KubernetesAPIApprovalPolicyConformant", value, reason, why), now)
 
 
-def structural(definition: Object, status: Object, now: Time) -> Object:
+def structural(definition: Object, status: Object, now: Time, judge: Judge) -> Object:
     """The status with what keeps schemas from being structural, in definitions that were stored with such."""
+    found = judge(definition["spec"])
+    if found is None:
+        return without_condition(status, "NonStructuralSchema")
+    return with_condition(status, found, now)
+
+
+def defects(spec: Object) -> Condition | None:
+    """The condition that tells what keeps schemas from being structural; None where nothing does."""
     from timonier.api.structural.structure import unsupported, violations
 
-    spec, wrong = definition["spec"], list[str]()
+    wrong: list[str] = []
     if spec.get("preserveUnknownFields"):
         wrong.append("spec.preserveUnknownFields: Invalid value: true: must be false")
     for index, version in enumerate(spec.get("versions") or ()):
@@ -163,9 +175,9 @@ def structural(definition: Object, status: Object, now: Time) -> Object:
             continue
         if why := unsupported(root):
             message = f"failed to check validation schema for version {version['name']}: {why}"
-            return with_condition(status, ("NonStructuralSchema", "Unknown", "StructuralError", message), now)
+            return Condition("NonStructuralSchema", "Unknown", "StructuralError", message)
         wrong += map(str, violations(root, f"spec.versions[{index}].schema.openAPIV3Schema"))
     if not wrong:
-        return without_condition(status, "NonStructuralSchema")
+        return None
     message = wrong[0] if len(wrong) == 1 else f"[{', '.join(wrong)}]"
-    return with_condition(status, ("NonStructuralSchema", "True", "Violations", message), now)
+    return Condition("NonStructuralSchema", "True", "Violations", message)

@@ -15,7 +15,7 @@ from timonier.api.kinds import BY_ID
 from timonier.api.structural.shape import Custom
 from timonier.apiserver.cache import Delta, Item
 from timonier.apiserver.custom.cleanup import clean
-from timonier.apiserver.custom.conditions import CLEANUP, is_true, status_of
+from timonier.apiserver.custom.conditions import CLEANUP, Condition, defects, is_true, status_of
 from timonier.apiserver.custom.conversion import Hooks, converter_of
 from timonier.apiserver.custom.rows import rows_of, served, shapes_of
 from timonier.apiserver.registry import Registry
@@ -35,6 +35,7 @@ class Definitions:
         self.registry, self.hooks = registry, hooks
         self._shaped: dict[str, tuple[Object, Object, dict[str, Custom]]] = {}
         """By name, spec and names of what is served, and the shapes that were made of them."""
+        self._judged: tuple[Object, Condition | None] = {}, None
         self._dirty: set[str] = set()
         self._wake = asyncio.Event()
         self._cleaning: dict[str, asyncio.Task[None]] = {}
@@ -138,7 +139,13 @@ class Definitions:
         """The status that a definition is to have now."""
         group = definition["spec"]["group"]
         others = [found for found in self.registry.peek_all(DEFINITION) if found["spec"]["group"] == group]
-        return status_of(definition, others, self.registry.clock.now())
+        return status_of(definition, others, self.registry.clock.now(), self._defects)
+
+    def _defects(self, spec: Object) -> Condition | None:
+        """What is wrong with a definition's schemas, asked about the same ones several times in a row."""
+        if self._judged[0] != spec:
+            self._judged = spec, defects(spec)
+        return self._judged[1]
 
     def _with_status(self, definition: Object) -> Object | None:
         status = self.wanted(definition)
