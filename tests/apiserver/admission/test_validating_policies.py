@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from support.api_server import Cluster, config, running
+from support.definitions import FOOS, define, definition, foo, version
 
 from timonier.api.cel.admission import Evaluation
 from timonier.api.cel.values import Exhausted
@@ -307,3 +308,14 @@ async def test_policies_are_kept_like_other_objects(tmp_path):
         assert len((await cluster.get(BINDINGS)).json["items"]) == 1
         assert (await cluster.delete(POLICIES)).code == 200
         assert (await cluster.get(POLICIES)).json["items"] == []
+
+
+async def test_custom_objects_are_judged_in_the_version_of_the_rule(tmp_path):
+    async with running(tmp_path) as cluster:
+        await define(cluster, definition(version("v1"), version("v2")))
+        wanted = policy("object.apiVersion == 'example.com/v1'")
+        wanted["spec"]["matchConstraints"] = {"resourceRules": [{
+            "apiGroups": ["example.com"], "apiVersions": ["v2"], "operations": ["CREATE"], "resources": ["foos"]}]}
+        await put_in_place(cluster, wanted, binding())
+        reply = await cluster.post(FOOS, foo("x"))
+        assert (reply.code, "object.apiVersion == 'example.com/v1'" in reply.message) == (422, True)

@@ -77,8 +77,8 @@ class Parts:
 
     def webhooks(self, kind: Kind) -> Webhooks:
         server, registry = self.server, self.server.registry
-        return Webhooks(registry, Configured(registry, kind), hooks_of(server), registry.resources, registry.views,
-                        server.authoriser, server.clock, self.counts)
+        return Webhooks(registry, Configured(registry, kind), hooks_of(server), registry.resources, server.authoriser,
+                        server.clock, self.counts)
 
     @property
     def policies(self) -> tuple[Registry, Resources, Authoriser, Clock, PolicyCounts]:

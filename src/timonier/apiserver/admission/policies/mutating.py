@@ -24,9 +24,8 @@ from timonier.apiserver.admission.policies.matching import Matcher
 from timonier.apiserver.admission.policies.patching import Unpatchable, patched
 from timonier.apiserver.admission.policies.plugins import MUTATING, MUTATING_BINDING, Policies
 from timonier.apiserver.admission.policies.situation import Misconfigured, Situation
-from timonier.apiserver.admission.webhooks.calling import foreign
+from timonier.apiserver.admission.webhooks.calling import foreign, unshown
 from timonier.apiserver.admission.webhooks.rules import Place
-from timonier.apiserver.conversion import to_storage
 from timonier.apiserver.request import Attributes, Object
 
 NAME = "MutatingAdmissionPolicy"
@@ -120,9 +119,9 @@ class Mutating:
         if row is None:
             raise ServiceUnavailable(f"Resource kind {found.place.resource} not found. There can be a delay between "
                                      "when CustomResourceDefinitions are created and when they are available.")
-        shown = situation.shown(found.place, obj)
+        shown = await situation.shown(found.place, obj)
         assert shown is not None
-        was = situation.shown(found.place, old)
+        was = await situation.shown(found.place, old)
         if not await self.wanted(found, situation, situation.bindings(found.place, shown, was, found.params)):
             return
         if situation.attributes.passage.second and found.key not in memory.again:
@@ -132,7 +131,7 @@ class Mutating:
             values = situation.bindings(found.place, made, was, found.params)
             made = await self.timed(found, situation, partial(self.mutated, found.policy, index, values, row, made))
         if made != shown:
-            self.put(obj, made, situation, row)
+            await self.put(obj, made, situation, row)
             memory.changed()
             situation.attributes.passage.wanted = True
         if found.policy.wants_again:
@@ -172,8 +171,8 @@ class Mutating:
         row.shape.default(made)
         return made
 
-    def put(self, obj: Object, made: Object, situation: Situation, row: Kind) -> None:
-        wanted = made if foreign(situation.attributes) else to_storage(row, made)
+    async def put(self, obj: Object, made: Object, situation: Situation, row: Kind) -> None:
+        wanted = made if foreign(situation.attributes) else await unshown(situation.registry, row, made, obj)
         obj.clear()
         obj.update(wanted)
 

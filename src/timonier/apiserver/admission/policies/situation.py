@@ -93,12 +93,12 @@ class Situation:
 
     # What expressions see.
 
-    def shown(self, place: Place, obj: Object | None) -> Object | None:
-        """A copy of an object in the version of a place."""
+    async def shown(self, place: Place, obj: Object | None) -> Object | None:
+        """A copy of an object in the version of a place. Raises InternalError where it cannot be converted."""
         row = self.row(place)
         if obj is None or row is None or foreign(self.attributes):
             return obj
-        return whole(row, obj)
+        return await whole(self.registry, row, obj)
 
     def bindings(self, place: Place, obj: Object | None, old: Object | None, params: Object | None) -> dict[str, Any]:
         """The values of all variables but `variables`. `obj` and `old` are as `shown`."""

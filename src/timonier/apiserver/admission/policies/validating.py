@@ -154,7 +154,7 @@ class Validating:
                     refused += self.misconfigured(policy, binding, attributes, str(error), obj)
                     continue
                 for each in params:
-                    shown = shown or (situation.shown(place, obj), situation.shown(place, old))
+                    shown = shown or (await situation.shown(place, obj), await situation.shown(place, old))
                     values = situation.bindings(place, *shown, each)
                     started = self.matcher.clock.monotonic()
                     verdict = await situation.settled(partial(judge, policy, values))

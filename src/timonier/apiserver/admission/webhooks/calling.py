@@ -22,7 +22,6 @@ from timonier.apiserver.conversion import from_storage, is_view, to_storage
 from timonier.apiserver.hooks import Hooks, NotAnswered
 from timonier.apiserver.request import Attributes, Object
 from timonier.apiserver.resources import Resources
-from timonier.apiserver.views import Views
 from timonier.kit.clock import Clock
 
 DEFAULT_SECONDS = 10
@@ -53,7 +52,6 @@ class Webhooks:
     configured: Configured
     hooks: Hooks
     resources: Resources
-    views: Views
     authoriser: Authoriser
     clock: Clock
     counts: Counts
@@ -146,14 +144,8 @@ class Webhooks:
             apiVersion, kind = self.asked(attributes, obj)
             return Shown(place, apiVersion, kind, obj, old)
         row = self.row(place, attributes)
-        return Shown(place, row.apiVersion, row.kind, *[each and await self.whole(row, each) for each in (obj, old)])
-
-    async def whole(self, row: Kind, obj: Object) -> Object:
-        """A copy of an object as a kind shows it, with the zero values that Go writes."""
-        try:
-            return whole(row, await self.views.converted(row, clone(obj), row.apiVersion))
-        except ApiError as error:
-            raise InternalError(f"Internal error occurred: {error.message}") from error
+        both = [each and await whole(self.registry, row, each) for each in (obj, old)]
+        return Shown(place, row.apiVersion, row.kind, *both)
 
     def row(self, place: Place, attributes: Attributes) -> Kind:
         found = self.resources.at(place.group, place.version, place.resource) or attributes.kind
@@ -166,16 +158,36 @@ class Webhooks:
         if foreign(attributes):
             return patch(clone(obj))
         row = self.row(found.place, attributes)
-        wanted = row.shape.check(patch(await self.whole(row, obj))).obj
+        wanted = row.shape.check(patch(await whole(self.registry, row, obj))).obj
         row.shape.default(wanted)
-        return to_storage(row, await self.views.converted(row, wanted, obj["apiVersion"]))
+        return await unshown(self.registry, row, wanted, obj)
 
 
-def whole(row: Kind, obj: Object) -> Object:
-    """A copy of a stored object as a kind shows it, with the zero values that Go writes."""
-    shown = from_storage(row, clone(obj)) if is_view(row) else clone(obj)
+async def whole(registry: Registry, row: Kind, obj: Object) -> Object:
+    """A copy of an object as a kind shows it, with the zero values that Go writes.
+
+    Raises InternalError where it cannot be converted.
+    """
+    copy = clone(obj)
+    shown = from_storage(row, copy) if is_view(row) else await converted(registry, row, copy, row.apiVersion)
     row.shape.fill(shown)
     return shown
+
+
+async def unshown(registry: Registry, row: Kind, shown: Object, like: Object) -> Object:
+    """What a kind shows in the version in which admission has it: that of the object that it was shown for."""
+    if is_view(row):
+        return to_storage(row, shown)
+    return await converted(registry, row, shown, like.get("apiVersion", ""))
+
+
+async def converted(registry: Registry, row: Kind, obj: Object, apiVersion: str) -> Object:
+    if row.custom is None:
+        return obj
+    try:
+        return await registry.views.converted(row, obj, apiVersion)
+    except ApiError as error:
+        raise InternalError(f"Internal error occurred: {error.message}") from error
 
 
 def foreign(attributes: Attributes) -> bool:

@@ -17,6 +17,7 @@ from timonier.api.selectors import Labels
 from timonier.apiserver.admission import contract
 from timonier.apiserver.admission.webhooks.rules import Place, Rule, matched
 from timonier.apiserver.request import Attributes, Object
+from timonier.apiserver.views import Views
 
 if TYPE_CHECKING:
     from timonier.api.cel.admission import Expression
@@ -32,7 +33,10 @@ EXEMPT = frozenset({
 
 
 class Registry(contract.Registry, Protocol):
-    """What webhooks read: objects, and when the configurations have changed."""
+    """What webhooks and policies read: objects, in whatever version, and when the configurations have changed."""
+
+    @property
+    def views(self) -> Views: ...
 
     def changes(self, kind: Kind) -> int: ...
 
