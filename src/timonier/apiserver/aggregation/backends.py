@@ -69,6 +69,7 @@ class Backends:
 
     def __init__(self, server: ApiServer) -> None:
         self._server, self._seen, self.stamp = server, -1, 0
+        self._cache = server.registry.cache(API_SERVICE)
         self._known: dict[tuple[str, str], Backend] = {}
         self._gone: list[Connections] = []
 
@@ -85,11 +86,9 @@ class Backends:
         return self._known.get((group, version))
 
     def _refresh(self) -> None:
-        registry = self._server.registry
-        changes = registry.changes(API_SERVICE)
-        if changes == self._seen:
+        if self._cache.version == self._seen:
             return
-        self._seen = changes
+        registry, self._seen = self._server.registry, self._cache.version
         before, self._known = {each.name: each for each in self._known.values()}, {}
         for obj in registry.peek_all(API_SERVICE):
             if obj["spec"].get("service") and (obj["spec"].get("group", ""), obj["spec"]["version"]) not in BUILT_IN:

@@ -92,15 +92,16 @@ class Gate:
         self.bounds: dict[str, Bounds] = {}
         self.places: dict[str, Place] = {}
         self._schemas: list[Schema] = []
+        self._caches = registry.cache(FLOW_SCHEMA), registry.cache(LEVEL)
         self._seen = (-1, -1)
         self._remembered: dict[tuple[object, ...], tuple[Place, tuple[str, str]]] = {}
         self._turned_away: dict[str, Retries] = {}
 
     async def enter(self, request: Request) -> Seat:
         """The request's seats, once it has them; sets its headers. Raises TurnedAway."""
-        seen = (self.registry.changes(FLOW_SCHEMA), self.registry.changes(LEVEL))
-        if seen != self._seen:
-            self._seen = seen
+        schemas, levels = self._caches
+        if (schemas.version, levels.version) != self._seen:
+            self._seen = schemas.version, levels.version
             self.configure(self.registry.peek_all(LEVEL), self.registry.peek_all(FLOW_SCHEMA))
         place, flow = self._place(request)
         request.marks = place.headers
