@@ -7,7 +7,7 @@ file is passed over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,9 +66,18 @@ class Token:
 class Source:
     """One Go file, as tokens."""
 
-    def __init__(self, file: Path) -> None:
-        self.tokens = [Token(str(found.lastgroup), found.group())
-                       for found in TOKEN.finditer(file.read_text()) if found.lastgroup != "blank"]
+    def __init__(self, tokens: list[Token]) -> None:
+        self.tokens = tokens
+
+    @classmethod
+    def of(cls, file: Path) -> Source:
+        return cls([Token(str(found.lastgroup), found.group())
+                    for found in TOKEN.finditer(file.read_text()) if found.lastgroup != "blank"])
+
+    def bound(self, values: Mapping[str, str]) -> Source:
+        """The same file with texts in the place of variables."""
+        return Source([Token("text", f'"{values[token.text]}"') if token.kind == "name" and token.text in values
+                       else token for token in self.tokens])
 
     def assigned(self, start: int = 0, end: int | None = None) -> Iterator[tuple[str, Any, int]]:
         """Every variable that is given a literal, with the place after it."""

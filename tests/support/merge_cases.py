@@ -11,6 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ def folder() -> Path:
 
 @cache
 def source(file: str) -> Source:
-    return Source(folder() / file)
+    return Source.of(folder() / file)
 
 
 @cache
@@ -222,15 +223,26 @@ def cases(file: str) -> Iterator[Case]:
     here, known = source(file), {name: parser for other in (folder() / "merge").glob("*_test.go")
                                  for name, parser in parsers(f"merge/{other.name}").items()}
     for function, start, end in here.functions():
-        for name, value, after in list(here.assigned(start, end)):
-            if not isinstance(value, Literal) or not value.type.endswith("TestCase"):
-                continue
-            used, converter, fails = usage(here, after, end)
-            if used not in known or converter not in CONVERTERS:
-                continue
-            rows = value.entries if name == "tests" else [("", value)]
-            for title, row in rows:
-                yield Case(f"{function}/{title}", known[used], row, known, converter, fails)
+        for bound in in_versions(here, start):
+            for name, value, after in bound.assigned(start, end):
+                if not isinstance(value, Literal) or not value.type.endswith("TestCase"):
+                    continue
+                used, converter, fails = usage(bound, after, end)
+                if used not in known or converter not in CONVERTERS:
+                    continue
+                rows = value.entries if name == "tests" else [("", value)]
+                for title, row in rows:
+                    yield Case(f"{function}/{title}", known[used], row, known, converter, fails)
+
+
+def in_versions(here: Source, body: int) -> Iterator[Source]:
+    """A file for each choice of the versions that the function whose body begins at a place takes as arguments."""
+    signature = [token.text for token in here.tokens[max(0, body - 16):body]]
+    if signature[-2:] != ["APIVersion", ")"]:
+        yield here
+        return
+    for first, second, third in product(("v1", "v2", "v3"), repeat=3):
+        yield here.bound({"v1": first, "v2": second, "v3": third})
 
 
 def usage(here: Source, at: int, end: int) -> tuple[str, str, bool]:

@@ -19,7 +19,7 @@ from timonier.api.managed.types import DEDUCED
 
 FIXTURES = {
     "deduced": 13, "default_keys": 8, "duplicates": 15, "field_level_overrides": 4, "ignore": 11, "key": 1, "leaf": 12,
-    "multiple_appliers": 23, "nested": 15, "preserve_unknown": 1, "schema_change": 8, "set": 10,
+    "multiple_appliers": 205, "nested": 15, "preserve_unknown": 1, "schema_change": 8, "set": 10,
 }
 """Files of fixtures in the library's folder `merge`, with how many at least are to be found there."""
 
