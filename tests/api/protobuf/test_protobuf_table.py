@@ -55,6 +55,11 @@ def test_every_kind_has_a_message_and_so_has_its_list(kind):
         assert [field.number for field in fields(message_of(kind.apiVersion, kind.list_kind))] == [1, 2]
 
 
+def test_a_version_that_is_no_longer_served_has_its_own_messages():
+    assert message_of("extensions/v1beta1", "Deployment") == "io.k8s.api.extensions.v1beta1.Deployment"
+    assert message_of("policy/v1beta1", "Eviction") == "io.k8s.api.policy.v1beta1.Eviction"
+
+
 def test_metadata_is_field_one_and_resource_version_field_six_of_it():
     for kind in KINDS:
         row = next((field for field in fields(kind.definition) if field.name == "metadata"), None)

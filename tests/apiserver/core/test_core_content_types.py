@@ -238,3 +238,14 @@ async def test_an_object_in_protobuf_need_not_say_what_it_is(cluster: Cluster) -
 async def test_who_watches_a_deprecated_kind_is_warned(cluster: Cluster) -> None:
     watch = await cluster.watch("/api/v1/namespaces/default/endpoints?watch=1")
     assert b'warning: 299 - "v1 Endpoints is deprecated in v1.33+' in watch.head
+
+
+async def test_a_version_that_is_gone_elsewhere_speaks_protobuf_too(cluster: Cluster) -> None:
+    path = "/apis/extensions/v1beta1/namespaces/default/deployments"
+    body = sent({"metadata": {"name": "web"}, "spec": {"template": {
+        "metadata": {"labels": {"a": "b"}}, "spec": pod()["spec"]}}}, "extensions/v1beta1", "Deployment")
+    made = await cluster.post(path, body, content_type=PROTOBUF, accept=PROTOBUF)
+    assert (made.code, made.protobuf["apiVersion"], made.protobuf["spec"]["selector"]) == (
+        201, "extensions/v1beta1", {"matchLabels": {"a": "b"}})
+    listed = (await cluster.get(path, accept=PROTOBUF)).protobuf
+    assert [item["metadata"]["name"] for item in listed["items"]] == ["web"]

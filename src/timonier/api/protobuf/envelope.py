@@ -27,8 +27,9 @@ def message_of(apiVersion: str, kind: str) -> str:
     """The message of a kind, whether or not it has a row in the table of kinds. Raises NotInProtobuf."""
     group, _, version = apiVersion.rpartition("/")
     row = find(apiVersion, kind) or find(apiVersion, kind.removesuffix("List"))
-    package = row.definition.rpartition(".")[0] if row else f"io.k8s.api.{group.split('.')[0] or 'core'}.{version}"
-    candidates = [f"{package}.{kind}", META + kind]
+    candidates = [f"io.k8s.api.{group.split('.')[0] or 'core'}.{version}.{kind}", META + kind]
+    if row:
+        candidates.insert(1, f"{row.definition.rpartition('.')[0]}.{kind}")
     if group == "meta.k8s.io":
         candidates.insert(0, f"io.k8s.apimachinery.pkg.apis.meta.{version}.{kind}")
     for name in candidates:
