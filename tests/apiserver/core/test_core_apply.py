@@ -156,6 +156,33 @@ async def test_a_creator_manages_what_it_said_and_what_was_defaulted_but_not_wha
     assert reply.json["spec"]["serviceAccountName"] == "default"
 
 
+CONTAINER = {".": {}, "f:image": {}, "f:imagePullPolicy": {}, "f:name": {}, "f:resources": {},
+             "f:terminationMessagePath": {}, "f:terminationMessagePolicy": {}}
+
+
+@pytest.mark.parametrize(("url", "body", "owned"), [
+    pytest.param(DEPLOYMENTS, deployment(replicas=2), {"f:spec": {
+        "f:progressDeadlineSeconds": {}, "f:replicas": {}, "f:revisionHistoryLimit": {}, "f:selector": {},
+        "f:strategy": {"f:rollingUpdate": {".": {}, "f:maxSurge": {}, "f:maxUnavailable": {}}, "f:type": {}},
+        "f:template": {"f:metadata": {"f:labels": {".": {}, "f:app": {}}}, "f:spec": {
+            "f:containers": {'k:{"name":"app"}': CONTAINER}, "f:dnsPolicy": {}, "f:restartPolicy": {},
+            "f:schedulerName": {}, "f:securityContext": {}, "f:terminationGracePeriodSeconds": {}}}}}, id="deployment"),
+    pytest.param("/api/v1/namespaces/default/services", {
+        "metadata": {"name": "x"}, "spec": {"selector": {"a": "b"}, "ports": [{"port": 80}]}}, {"f:spec": {
+            "f:internalTrafficPolicy": {}, "f:ports": {".": {}, 'k:{"port":80,"protocol":"TCP"}': {
+                ".": {}, "f:port": {}, "f:protocol": {}, "f:targetPort": {}}},
+            "f:selector": {}, "f:sessionAffinity": {}, "f:type": {}}}, id="service"),
+    pytest.param("/api/v1/namespaces/default/secrets", {"metadata": {"name": "x"}, "stringData": {"a": "b"}},
+                 {"f:data": {".": {}, "f:a": {}}, "f:type": {}}, id="secret"),
+    pytest.param("/api/v1/namespaces", {"metadata": {"name": "x"}},
+                 {"f:metadata": {"f:labels": {".": {}, "f:kubernetes.io/metadata.name": {}}}}, id="namespace"),
+])
+async def test_the_fields_of_a_new_object_are_those_that_kubernetes_records(
+        cluster: Cluster, url: str, body: Any, owned: Any) -> None:
+    reply = await cluster.post(f"{url}?fieldManager=maker", body)
+    assert managers(reply.json) == {("maker", "Update", ""): owned}
+
+
 async def test_status_is_recorded_with_its_subresource_and_by_no_other_door(cluster: Cluster) -> None:
     made = (await cluster.post(f"{DEPLOYMENTS}?fieldManager=maker", deployment())).json
     made["status"] = {"replicas": 1}
