@@ -90,6 +90,16 @@ def filler_of(name: str) -> Visit:
 
     FILLERS[name] = filler
     inner += below(name, filler_of, needing())
+    if len(zeros) == 1 and not inner and not present:
+        FILLERS[name] = only(*zeros[0])
+    return FILLERS[name]
+
+
+def only(field: str, zero: Callable[[], Any]) -> Visit:
+    """What fills objects that are never without one field, and hold nothing: most of those that come in long lists."""
+    def filler(obj: dict[str, Any]) -> None:
+        if field not in obj:
+            obj[field] = zero()
     return filler
 
 

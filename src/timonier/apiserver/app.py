@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl
 
@@ -40,8 +40,10 @@ from timonier.apiserver.registry import Registry
 from timonier.apiserver.request import Request, parse
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.apiserver.watching.audience import Audiences
+from timonier.kit.allowance import Allowance
 from timonier.kit.clock import Clock, SystemClock
 from timonier.kit.exchange import Exchange
+from timonier.kit.ids import new_id
 
 if TYPE_CHECKING:
     from timonier.apiserver.audit.auditor import Auditor
@@ -56,8 +58,6 @@ START_SECONDS = 10.0
 TIMED_OUT = "Timeout: request did not complete within the allotted timeout"
 MAX_QUERY_FIELDS = 1000
 LONGEST_AUDIT_ID = 64
-VARIANT, VERSION_4 = 0xF << 76 | 3 << 62, 4 << 76 | 2 << 62
-"""The bits of a UUID that say of which kind it is, and what they are in a random one."""
 
 
 class ApiServer:
@@ -70,6 +70,7 @@ class ApiServer:
         self.clock = clock or SystemClock()
         self.feed: Feed = registry.feed
         self.begun = self.clock.now()
+        self.allowance = Allowance(settings.request_timeout)
         self.metrics = Metrics(self.feed.count)
         self.gate = Gate(registry, self.clock,
                          settings.max_requests_inflight + settings.max_mutating_requests_inflight)
@@ -112,7 +113,7 @@ class ApiServer:
                      receive: Callable[[], Awaitable[Message]], *, stream: bool) -> Answer | None:
         """What to send; None where a stream has already been sent. Never raises but for cancellation."""
         try:
-            async with asyncio.timeout(None if stream else allotted(request, self.settings.request_timeout)):
+            async with self.within(request, stream=stream):
                 return await self.handle(request, scope, receive)
         except ApiError as error:
             return failure(error, request)
@@ -131,6 +132,13 @@ class ApiServer:
                                          f"id {request.audit_id}"), request)
         finally:
             request.begun()
+
+    def within(self, request: Request, *, stream: bool) -> AbstractAsyncContextManager[object]:
+        """Ends what is done for a request, by TimeoutError, when its time is over. Raises what `asked_of` raises."""
+        if stream:
+            return asyncio.timeout(None)
+        seconds = asked_of(request) if request.query else 0.0
+        return asyncio.timeout(seconds) if 0 < seconds < self.allowance.seconds else self.allowance.timeout()
 
     async def handle(self, request: Request, scope: dict[str, Any],
                      receive: Callable[[], Awaitable[Message]]) -> Answer | None:
@@ -198,16 +206,13 @@ class ApiServer:
                 return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def allotted(request: Request, most: float) -> float:
-    """Seconds that a request has. Raises BadRequest where it asks for what is no duration."""
-    text = request.parameter("timeout") if request.query else ""
-    if not text:
-        return most
+def asked_of(request: Request) -> float:
+    """Seconds within which a client wants its answer, 0 where it does not say. Raises BadRequest for no duration."""
+    text = request.parameter("timeout")
     try:
-        asked = durations.parse(text)
+        return durations.parse(text) if text else 0.0
     except ValueError as error:
         raise BadRequest(f"invalid timeout specified in the request URL - {error}") from None
-    return asked if 0 < asked < most else most
 
 
 def too_large(limit: int) -> RequestEntityTooLarge:
@@ -229,12 +234,6 @@ def request_of(scope: dict[str, Any]) -> Request:
         audit_id=audit_id if 0 < len(audit_id) <= LONGEST_AUDIT_ID and audit_id.isprintable() else new_id(),
         peer_certificate=exchange.peer_certificate if exchange else None,
         take_over=exchange.take_over if exchange else None)
-
-
-def new_id() -> str:
-    """A random UUID, version 4; `uuid.uuid4` takes six times as long, and nothing depends on who could guess it."""
-    text = f"{random.getrandbits(128) & ~VARIANT | VERSION_4:032x}"
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def uri_of(scope: dict[str, Any]) -> str:

@@ -119,6 +119,8 @@ class Feed:
             latest = await self.store.revision()
         except StoreError as error:
             raise ServiceUnavailable(f"the store is not available: {error}", retry_after=1) from error
+        if self.revision < latest:
+            await asyncio.sleep(0)  # mostly it is on its way already
         if self.revision < latest and not await self.wait(latest, READ_SECONDS):
             raise Timeout("the server's cache did not catch up with the store in time", retry_after=1)
         return self.revision

@@ -6,13 +6,13 @@ Source: Kubernetes API conventions, "Metadata"; the messages are Kubernetes's.
 from __future__ import annotations
 
 import random
-import uuid
 from typing import Any
 
 from timonier.api import times
 from timonier.api.errors import BadRequest, Cause, conflict, invalid
 from timonier.api.kinds import Kind
 from timonier.kit.clock import Time
+from timonier.kit.ids import new_id
 
 Object = dict[str, Any]
 
@@ -48,7 +48,7 @@ def begin(kind: Kind, metadata: Object, now: Time) -> None:
     for field in SERVER_OWNED:
         metadata.pop(field, None)
     metadata.pop("resourceVersion", None)
-    metadata["uid"] = str(uuid.uuid4())
+    metadata["uid"] = new_id()
     metadata["creationTimestamp"] = times.rfc3339(now)
     if counts_generations(kind):
         metadata["generation"] = 1

@@ -146,7 +146,9 @@ class Registry:
 
     def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]:
         """All objects of a kind, or of a namespace, as the cache has them. Shared: never change them."""
-        return [from_storage(kind, self._peeked(kind, item).shared) for item in self.cache(kind).within(namespace)]
+        cache = self.cache(kind)
+        return [from_storage(kind, self._peeked(kind, item).shared)
+                for item in cache.within(namespace)] if cache.items else []
 
     def _peeked(self, kind: Kind, item: Item) -> Item:
         """What can be shown of an item without waiting: as it was stored, where a webhook would have to convert it."""

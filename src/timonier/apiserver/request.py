@@ -95,9 +95,10 @@ class Passage:
     """What plugins keep from the first time for the second, each under its name."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attributes:
-    """What authorisation and admission decide upon.
+    """What authorisation and admission decide upon; never changed. Two are made for each write, and to have that
+    enforced (`frozen`) takes as long as all that authorisation decides.
 
     `operation` (CREATE, UPDATE, DELETE, CONNECT), `options` and `dry_run` matter to admission alone; `path` to
     authorisation of requests that are not for resources.

@@ -6,7 +6,7 @@ import uuid
 
 from support.api_server import Cluster
 
-from timonier.apiserver.app import new_id
+from timonier.kit.ids import new_id
 
 
 async def test_statusz_tells_people_since_when_the_server_runs(cluster: Cluster) -> None:

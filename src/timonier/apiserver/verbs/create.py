@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from timonier.api.errors import MethodNotAllowed
@@ -29,11 +30,12 @@ def caller(request: Request) -> Caller:
     bodies.field_validation(request)
     options: Object = {name: text for name in ("fieldManager", "fieldValidation") if (text := request.parameter(name))}
     return Caller(request.user, bodies.dry_run(request), request.warn, options, request.annotate,
-                  bodies.field_manager(request) or agent(request))
+                  bodies.field_manager(request) or agent(request.headers.get("user-agent", "")))
 
 
-def agent(request: Request) -> str:
+@lru_cache(maxsize=256)
+def agent(text: str) -> str:
     """What a program that does not name itself a field manager is remembered as: its user agent up to the slash."""
-    name = request.headers.get("user-agent", "").partition("/")[0]
+    name = text.partition("/")[0]
     clean = "".join(character for character in name if character.isprintable())
     return clean.encode()[:bodies.LONGEST_MANAGER].decode("utf-8", "ignore") or "unknown"
