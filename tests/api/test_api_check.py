@@ -236,7 +236,9 @@ def test_every_definition_compiles_and_fills(name):
     pytest.param(b'{"a" : 1, "a":2}', True, id="with-space-before-the-colon"),
     pytest.param(b'{"a": {"b": 1, "b": 1}}', True, id="deep-down"),
     pytest.param(b'{"a": "say \\"b\\": c"}', False, id="what-looks-like-a-key-in-a-string"),
-    pytest.param(b'{"a": "\\u0022:"}', True, id="a-quote-written-as-a-number"),
+    pytest.param(b'{"a": "\\u0022:"}', False, id="a-quote-written-as-a-number"),
+    pytest.param(b'{"a": "\\u003c"}', False, id="another-character-written-as-a-number"),
+    pytest.param(b'{"a": "\\u003A"}', True, id="a-colon-written-as-a-number"),
     pytest.param(b'{"a": 123456789012345678901234567890}', True, id="what-cannot-be-written-again"),
     pytest.param(b'["a", "b"]', False, id="no-keys"),
 ])

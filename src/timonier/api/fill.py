@@ -76,7 +76,8 @@ def filler_of(name: str) -> Visit:
     zeros = [(field, zero) for field, child in node.get("properties", {}).items()
              if (zero := zero_of(name, field, child, node))]
     former, present = FORMER_NAMES.get(name, ("", ""))
-    inner: list[tuple[str, Visit]] = []
+    inner: dict[str, Visit] = {}
+    visit_of = inner.get
 
     def filler(obj: dict[str, Any]) -> None:
         if present and obj.get(present):
@@ -84,12 +85,12 @@ def filler_of(name: str) -> Visit:
         for field, zero in zeros:
             if field not in obj:
                 obj[field] = zero()
-        for field, visit in inner:
-            if field in obj:
-                visit(obj[field])
+        for field, child in obj.items():  # which has few of the fields that there are
+            if visit := visit_of(field):
+                visit(child)
 
     FILLERS[name] = filler
-    inner += below(name, filler_of, needing())
+    inner.update(below(name, filler_of, needing()))
     if len(zeros) == 1 and not inner and not present:
         FILLERS[name] = only(*zeros[0])
     return FILLERS[name]

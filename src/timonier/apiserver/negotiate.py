@@ -8,9 +8,8 @@ Source: Kubernetes API concepts, "Alternate representations of resources" and "R
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from timonier.api.errors import NotAcceptable
 from timonier.api.kinds import Kind, Subresource
@@ -38,8 +37,7 @@ NO_TABLES = frozenset({
 """Kinds that are never stored, and of which nobody asks for columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """What the client gets: the media type, what to show (empty: the object), in which version of meta.k8s.io."""
 
     media_type: str = JSON
@@ -51,7 +49,7 @@ class Accepted:
     @property
     def whole(self) -> Accepted:
         """The same without what is to be shown of an object: for Status and for lists of what was deleted."""
-        return replace(self, form="") if self.form else self
+        return self._replace(form="") if self.form else self
 
 
 PLAIN = Accepted()
@@ -62,7 +60,7 @@ def of_request(request: Request, kind: Kind, part: Subresource | None = None) ->
     other = part is not None and bool(part.kind)
     tables = part.kind == "Scale" if part is not None and other else kind.id not in NO_TABLES
     form = accepted(request.headers.get("accept", ""), other or kind.custom is None, tables, request.verb == "watch")
-    return replace(form, pretty=True) if form.media_type == JSON and not form.pretty and pretty(request) else form
+    return form._replace(pretty=True) if form.media_type == JSON and not form.pretty and pretty(request) else form
 
 
 def of_failure(request: Request) -> Accepted:
@@ -71,7 +69,7 @@ def of_failure(request: Request) -> Accepted:
         form = accepted(request.headers.get("accept", ""), True, None, False)
     except NotAcceptable:
         form = Accepted(pretty=True)
-    return replace(form, pretty=True) if form.media_type == JSON and not form.pretty and pretty(request) else form
+    return form._replace(pretty=True) if form.media_type == JSON and not form.pretty and pretty(request) else form
 
 
 def pretty(request: Request) -> bool:

@@ -179,7 +179,7 @@ def all_of_map(kind: MapOf, value: dict[str, Any]) -> FieldSet:
         return {SELF: {}, **{FIELD + name: {} for name in value}}
     names = tuple(value)
     steps, inner = kind.plans.get(names) or kind.plan(names)
-    node: FieldSet = {step: {} for step in steps}
+    node = steps.copy()
     for name, step, below in inner:
         child = value[name]
         if not child:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from timonier.api.managed.elements import FIELD, keyed, valued
-from timonier.api.managed.fields import SELF
+from timonier.api.managed.fields import SELF, FieldSet
 from timonier.api.schema import Schema, definition
 
 CORE, META, RUNTIME = "io.k8s.api.core.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1.", "io.k8s.apimachinery.pkg.runtime."
@@ -83,8 +83,8 @@ def quoted(names: tuple[str, ...]) -> str:
     return "[" + " ".join(f'"{name}"' for name in names) + "]"
 
 
-Plan = tuple[list[str], list[tuple[str, str, "Type"]]]
-"""The steps in a map, and name, step and type of those fields that have parts."""
+Plan = tuple[FieldSet, list[tuple[str, str, "Type"]]]
+"""The steps in a map, each a member by itself, and name, step and type of those fields that have parts."""
 MOST_PLANS = 256
 
 
@@ -107,10 +107,11 @@ class MapOf:
 
     def plan(self, names: tuple[str, ...]) -> Plan:
         """The steps in a map with these fields, itself first, and those of the fields that have parts."""
-        steps, inner = [SELF], []
+        steps: FieldSet = {SELF: {}}
+        inner = []
         for name in names:
             step, below = self.steps.get(name) or (FIELD + name, self.values)
-            steps.append(step)
+            steps[step] = {}
             if below and below.divisible:
                 inner.append((name, step, below))
         if self.values is None or not self.values.divisible:
