@@ -124,7 +124,12 @@ class Kind:
         return root + within + "".join(f"/{part}" for part in (self.plural, name, subresource) if part)
 
     def subresource(self, name: str) -> Subresource | None:
-        return next((sub for sub in self.subresources if sub.name == name), None)
+        return self.doors.get(name)
+
+    @cached_property
+    def doors(self) -> dict[str, Subresource]:
+        """Its subresources by name."""
+        return {sub.name: sub for sub in self.subresources}
 
 
 STATUS = Subresource("status", ("get", "patch", "update"))

@@ -44,4 +44,4 @@ def amounts(resources: Object) -> tuple[dict[str, Any], dict[str, Any]]:
 
 def positive(listed: Object) -> dict[str, Any]:
     parsed = {name: quantity.parse(str(listed[name])) for name in COUNTED if name in listed}
-    return {name: amount for name, amount in parsed.items() if amount > 0}
+    return {name: amount for name, amount in parsed.items() if amount.numerator > 0}

@@ -49,7 +49,7 @@ class Feed:
         self._order = itertools.count()
 
     def cache(self, kind: Kind) -> Cache:
-        return self.cache_at(kind.prefix)
+        return self.caches.get(kind.prefix) or self.cache_at(kind.prefix)
 
     def cache_at(self, prefix: str) -> Cache:
         found = self.caches.get(prefix)

@@ -46,12 +46,12 @@ class Metrics:
     def observe(self, request: Request, code: int, seconds: float) -> None:
         """Count an answered request."""
         labels = labels_of(request)
-        if labels not in self.durations and len(self.durations) >= LABELS_LIMIT:
-            labels = ("other", *("",) * (len(DURATION_LABELS) - 1))
-        self.requests[*labels, str(code)] += 1
         found = self.durations.get(labels)
         if found is None:
-            found = self.durations[labels] = Histogram(BUCKETS)
+            if len(self.durations) >= LABELS_LIMIT:
+                labels = ("other", *("",) * (len(DURATION_LABELS) - 1))
+            found = self.durations.setdefault(labels, Histogram(BUCKETS))
+        self.requests[*labels, str(code)] += 1
         found.observe(seconds)
 
     @contextmanager

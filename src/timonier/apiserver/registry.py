@@ -201,7 +201,7 @@ class Registry:
     def strategy(self, kind: Kind) -> Strategy:
         if kind.custom is not None:
             return self._custom
-        return self._strategies.get(f"{kind.storage}/{kind.kind}", self._rule)
+        return self._strategies.get(kind.stored_id, self._rule)
 
     async def create(self, kind: Kind, obj: Object, namespace: str = "", caller: Caller = INTERNAL, *,
                      record: bool = True) -> Object:
