@@ -8,9 +8,11 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from support.cluster import eventually
 from support.control_plane import ControlPlane, control_plane
 
 POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived"], "rules": [
@@ -39,8 +41,7 @@ def write_keys(file: Path, *names: str) -> None:
 
 def test_what_was_done_stands_in_the_audit_log(plane: ControlPlane) -> None:
     plane.kubectl("create", "configmap", "audited", "--from-literal=a=b")
-    events = [json.loads(line) for line in (plane.folder / "audit.log").read_text().splitlines()]
-    [event] = [event for event in events if event["verb"] == "create"]
+    [event] = eventually(lambda: written(plane, "create"))  # once the client has its answer
     assert event["stage"] == "ResponseComplete"
     assert event["user"]["username"] == "kubernetes-admin"
     assert event["userAgent"].startswith("kubectl/")
@@ -50,7 +51,14 @@ def test_what_was_done_stands_in_the_audit_log(plane: ControlPlane) -> None:
     assert event["annotations"]["authorization.k8s.io/decision"] == "allow"
 
 
+def written(plane: ControlPlane, verb: str) -> list[Any]:
+    log = plane.folder / "audit.log"
+    events = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return [event for event in events if event["verb"] == verb]
+
+
 def test_flow_control_and_local_apis_are_there(plane: ControlPlane) -> None:
+    eventually(lambda: plane.kubectl("get", "apiservice/v1.apps", check=False).code == 0)
     plane.kubectl("wait", "--for=condition=Available", "apiservice/v1.apps", "--timeout=30s")
     schemas = plane.kubectl("get", "flowschemas", "-o", "name").out.split()
     assert "flowschema.flowcontrol.apiserver.k8s.io/service-accounts" in schemas
