@@ -208,7 +208,7 @@ async def running(folder: Path, store: Store | None = None, auditor: Auditor | N
     """A cluster with its bootstrap objects."""
     settings = replace(settings_for(folder), **changes)
     clock, kept = FakeClock(), store or MemoryStore()
-    feed = Feed(kept, settings.watch_history)
+    feed = Feed(kept, settings.watch_history, settings.watch_history_bytes)
     registry, _, _ = make_registry(settings, feed, clock)
     doors = access(settings, registry, clock, Authorities())
     server = ApiServer(settings, registry, replace(doors, authenticator=Everybody()), clock, auditor)

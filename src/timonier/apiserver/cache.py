@@ -99,6 +99,12 @@ class Delta:
         self._views: dict[str, tuple[Any, Delta]] | None = None
 
     @property
+    def size(self) -> int:
+        """Bytes of the object that the change brought, or of the one that it took away."""
+        item = self.after or self.before
+        return 0 if item is None else len(item.value)
+
+    @property
     def views(self) -> dict[str, tuple[Any, Delta]]:
         """What `apiserver.views` keeps here, as with items."""
         if self._views is None:
@@ -145,7 +151,7 @@ class Cache:
         return map(self.items.__getitem__,
                    self.keys[bisect_left(self.keys, start):bisect_left(self.keys, start + BEHIND_ALL)])
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: Event) -> Delta:
         """Take in the store's next change and tell who subscribed."""
         before = self.items.get(event.key)
         if event.change is Change.PUT:
@@ -165,10 +171,15 @@ class Cache:
         self.version += 1
         change = Delta(before, after, event.revision)
         if len(self.ring) == self.ring.maxlen:
-            self.oldest = self.ring[0].revision
+            self.forget()
         self.ring.append(change)
         for subscriber in self.concerned(change):
             subscriber(change)
+        return change
+
+    def forget(self) -> None:
+        """Let go of the oldest change: no watch resumes from before it any more."""
+        self.oldest = self.ring.popleft().revision
 
     def since(self, revision: Revision) -> list[Delta]:
         """The changes after a revision that is not older than `oldest`."""

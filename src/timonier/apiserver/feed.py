@@ -10,12 +10,12 @@ import asyncio
 import heapq
 import itertools
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable
 
 from timonier.api.errors import ServiceUnavailable, Timeout
 from timonier.api.kinds import Kind
-from timonier.apiserver.cache import Cache, Item
+from timonier.apiserver.cache import Cache, Delta, Item
 from timonier.apiserver.objects import PRIVATE
 from timonier.store.contract import Entry, Expired, Page, Revision, Store, StoreError, Unavailable
 
@@ -37,8 +37,8 @@ class Feed:
     A cache is made when its kind is first asked for or written; it is as old as the last time that all began anew.
     """
 
-    def __init__(self, store: Store, history: int = 10_000) -> None:
-        self.store, self.history = store, history
+    def __init__(self, store: Store, history: int = 10_000, history_bytes: int = 64 * 2**20) -> None:
+        self.store, self.history, self.history_bytes = store, history, history_bytes
         self.caches: dict[str, Cache] = {}
         self.revision: Revision = 0
         self.loaded: Revision = 0
@@ -47,6 +47,8 @@ class Feed:
         self.ready = asyncio.Event()
         self._waiters: list[tuple[Revision, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
+        self._kept: deque[tuple[Cache, Delta]] = deque()
+        self._kept_bytes = 0
 
     def cache(self, kind: Kind) -> Cache:
         return self.caches.get(kind.prefix) or self.cache_at(kind.prefix)
@@ -84,6 +86,8 @@ class Feed:
             if (prefix := prefix_of(entry.key)) != PRIVATE:
                 by_prefix[prefix].append(Item(entry.key, entry.value, entry.revision))
         self.loaded = page.revision
+        self._kept.clear()
+        self._kept_bytes = 0
         for prefix in self.caches.keys() | by_prefix.keys():
             self.cache_at(prefix).load(by_prefix.get(prefix, ()), page.revision)
         self.advance(page.revision)
@@ -99,9 +103,20 @@ class Feed:
     async def follow(self) -> None:
         async for event in self.store.watch("/", after=self.revision):
             if (prefix := prefix_of(event.key)) != PRIVATE:
-                self.cache_at(prefix).apply(event)
+                cache = self.cache_at(prefix)
+                self.keep(cache, cache.apply(event))
             self.advance(event.revision)
         raise Unavailable("the store's watch ended")
+
+    def keep(self, cache: Cache, change: Delta) -> None:
+        """Remember a change for watches that resume, and forget the oldest of all kinds where it is too much."""
+        self._kept.append((cache, change))
+        self._kept_bytes += change.size
+        while self._kept_bytes > self.history_bytes:
+            oldest, forgotten = self._kept.popleft()
+            self._kept_bytes -= forgotten.size
+            if oldest.ring and oldest.ring[0] is forgotten:  # else it was one too many of its kind
+                oldest.forget()
 
     def advance(self, revision: Revision) -> None:
         self.revision = revision

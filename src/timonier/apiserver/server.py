@@ -69,7 +69,7 @@ async def run(settings: ApiServerSettings) -> None:
     clients = [file for file in (settings.client_ca_file, settings.requestheader_client_ca_file) if file is not None]
     ssl = server_context(settings.tls_cert_file, settings.tls_private_key_file, *clients)
     async with opened(settings, clock) as store, audited(settings, clock) as auditor:
-        feed = Feed(store, settings.watch_history)
+        feed = Feed(store, settings.watch_history, settings.watch_history_bytes)
         registry, addresses, ports = make_registry(settings, feed, clock)
         server = ApiServer(settings, registry, access(settings, registry, clock, authorities), clock, auditor)
         registry.admission = chain(server)

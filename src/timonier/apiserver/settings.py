@@ -64,6 +64,8 @@ class ApiServerSettings(AccessSettings, AuditSettings):
 
     watch_history: int = 10_000
     """Changes of each kind that are kept in memory for watches that resume."""
+    watch_history_bytes: int = 64 * 1024 * 1024
+    """Bytes of such changes, of all kinds together, that are kept at the most."""
     watch_buffer: int = 8 * 1024 * 1024
     """Bytes that may wait for a slow watcher; one that falls further behind is disconnected."""
     protobuf_cache: int = 64 * 1024 * 1024

@@ -93,6 +93,22 @@ async def test_a_watch_of_one_object(cluster: Cluster) -> None:
     assert seen(watch) == [("ADDED", "b")]
 
 
+async def test_history_is_bounded_in_bytes_over_all_kinds(tmp_path: Path) -> None:
+    async with running(tmp_path, watch_history_bytes=6_000) as cluster:
+        await cluster.post(CONFIGS, config("early"))
+        start = cluster.feed.revision
+        await cluster.post(CONFIGS, config("first"))
+        for index in range(5):
+            await cluster.post("/api/v1/namespaces/default/secrets", {
+                "metadata": {"name": f"s{index}"}, "stringData": {"x": "y" * 1_000}})
+        late = cluster.feed.revision
+        await cluster.post(CONFIGS, config("last"))
+        gone = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={start}")
+        assert [event["object"]["reason"] for event in gone.events()] == ["Expired"]
+        kept = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={late}")
+        assert seen(kept) == [("ADDED", "last")]
+
+
 async def test_history_that_is_gone_ends_in_an_expired_event(tmp_path: Path) -> None:
     async with running(tmp_path, watch_history=3) as cluster:
         start = cluster.feed.revision
