@@ -134,6 +134,14 @@ def test_ephemeral_containers_can_only_be_added(change, count):
     assert len(causes) == count
 
 
+def test_a_negative_count_is_refused_with_all_that_it_is_less_than():
+    status = {"replicas": -1, "readyReplicas": -2}
+    said = validate(BY_ID["apps/v1/StatefulSet"], {"metadata": {"name": "x"}, "status": status},
+                    {"metadata": {"name": "x"}}, "status")
+    assert ("status.updatedReplicas", "Invalid value: 0: cannot be greater than status.replicas") in {
+        (cause.field, cause.message) for cause in said}
+
+
 def test_all_causes_become_one_answer():
     obj = prepared("v1/Pod", {"spec": {"containers": [{}]}})
     status = invalid("", "Pod", "x", validate(BY_ID["v1/Pod"], obj)).status()
@@ -155,7 +163,8 @@ def test_whatever_decodes_can_be_validated_and_filled(kind):
         for each in (obj, old):
             default(kind, check(each, kind.definition).obj)
         before = copy.deepcopy((obj, old))
-        for causes in (validate(kind, obj), validate(kind, obj, old)):
+        through = [validate(kind, obj, old, subresource) for subresource in RULES[kind.id].doors]
+        for causes in (validate(kind, obj), validate(kind, obj, old), *through):
             assert {cause.reason for cause in causes} <= REASONS
             assert all(cause.message for cause in causes)
         assert validate(kind, obj) == validate(kind, clone(obj))

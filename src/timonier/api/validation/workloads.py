@@ -252,11 +252,11 @@ def counted(fields: Iterable[str], within: Iterable[str] = ()) -> Callable[[Obj,
         status, before = obj.get("status", {}), old.get("status", {})
         causes.non_negative(status, "status", *fields, "observedGeneration", "collisionCount")
         for field in within:
-            if status.get(field, 0) > status.get("replicas", 0):
-                causes.invalid(f"status.{field}", status[field], NOT_OVER_REPLICAS)
-        if "availableReplicas" in within and status.get("availableReplicas", 0) > status.get("readyReplicas", 0):
-            causes.invalid("status.availableReplicas", status["availableReplicas"],
-                           "cannot be greater than readyReplicas")
+            if (count := status.get(field, 0)) > status.get("replicas", 0):
+                causes.invalid(f"status.{field}", count, NOT_OVER_REPLICAS)
+        available = status.get("availableReplicas", 0)
+        if "availableReplicas" in within and available > status.get("readyReplicas", 0):
+            causes.invalid("status.availableReplicas", available, "cannot be greater than readyReplicas")
         if (status.get("collisionCount") or 0) < (before.get("collisionCount") or 0):
             causes.invalid("status.collisionCount", status.get("collisionCount", 0), "cannot be decremented")
     return check
