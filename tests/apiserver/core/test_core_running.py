@@ -96,6 +96,7 @@ def marks(plane: ControlPlane) -> set[bytes]:
 
 
 def test_a_server_that_is_told_to_end_ends_at_once_where_nobody_waits(plane: ControlPlane) -> None:
+    eventually(lambda: plane.kubectl("get", "--raw", "/readyz", check=False).out == "ok")
     begin = time.monotonic()
     plane.end("apiserver")
     assert time.monotonic() - begin < 5
