@@ -1,6 +1,8 @@
 """The writer thread: group commit, compare-and-swap, and compaction in small bites between commits.
 
-Whatever queued while the last commit was on its way to the disk is the next commit; there is no delay to gather more.
+What callers submit in one turn of the event loop reaches the thread together, and whatever came while the last commit
+was on its way to the disk is the next one; there is no delay to gather more. Waking the thread for each write would cost
+more than the write: the two then fight over the interpreter lock.
 A write is decided against the index and against what the same commit holds already, so of two writers that expect the
 same revision exactly one wins. The index moves only after the commit; callers and watchers are told after that.
 """
@@ -21,7 +23,7 @@ from timonier.store.sqlite import file
 from timonier.store.sqlite.file import Parameters, Row
 
 BATCH = 1024
-"""Writes in one commit, at most."""
+"""Writes from which on a commit waits for no more."""
 BITE = 128
 """Rows or pages that compaction frees in one commit."""
 
@@ -99,7 +101,8 @@ class Writer:
                  written: Callable[[int], None]) -> None:
         self._connection, self._index, self._loop = connection, index, loop
         self._deliver, self._written = deliver, written
-        self._queue: queue.SimpleQueue[Request] = queue.SimpleQueue()
+        self._gathered: list[Request] = []
+        self._queue: queue.SimpleQueue[list[Request]] = queue.SimpleQueue()
         self._compacting: list[Compact] = []
         self._dirty = True
         self._ended = False
@@ -111,7 +114,14 @@ class Writer:
         self._thread.start()
 
     def submit(self, request: Request) -> None:
-        self._queue.put(request)
+        """Call on the event loop."""
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        self._gathered.append(request)
+
+    def _hand_over(self) -> None:
+        self._queue.put(self._gathered)
+        self._gathered = []
         if self._ended:
             self._refuse_all()
 
@@ -149,20 +159,21 @@ class Writer:
         """Nobody may wait for a thread that has ended, whatever it ended of."""
         while True:
             try:
-                request = self._queue.get_nowait()
+                requests = self._queue.get_nowait()
             except queue.Empty:
                 break
-            if not isinstance(request, Stop):
-                self._fail(request.done, Unavailable("the store is closed"))
+            for request in requests:
+                if not isinstance(request, Stop):
+                    self._fail(request.done, Unavailable("the store is closed"))
         self._finish_compaction(Unavailable("the store was closed during compaction"))
 
     def _take(self) -> list[Request]:
         """What is queued; waits for something where there is nothing else to do."""
         taken: list[Request] = []
         with contextlib.suppress(queue.Empty):
-            taken.append(self._queue.get(block=not self._dirty))
+            taken += self._queue.get(block=not self._dirty)
             while len(taken) < BATCH:
-                taken.append(self._queue.get_nowait())
+                taken += self._queue.get_nowait()
         return taken
 
     def _commit(self, writes: list[Write]) -> None:
