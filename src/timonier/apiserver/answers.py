@@ -75,17 +75,34 @@ def success(message: str = "", **details: str) -> Object:
 
 def of_item(server: ApiServer, request: Request, kind: Kind, item: Item) -> Answer:
     """One object of the cache."""
-    form = request.form
-    if form == PLAIN and not is_view(kind):
-        return Answer(200, [("content-type", JSON)], item.value)
-    if form == WHOLE_PROTOBUF:
+    return kept(server, request, kind, item, 200) or \
+        shown(200, from_storage(kind, item.decode()), kind, request.form, included(request), server.clock.now())
+
+
+def kept(server: ApiServer, request: Request, kind: Kind, item: Item, status: int) -> Answer | None:
+    """One object of the cache, where that has it in the form that is wanted."""
+    if request.form == PLAIN and not is_view(kind):
+        return Answer(status, [("content-type", JSON)], item.value)
+    if request.form == WHOLE_PROTOBUF:
         content = envelope.envelope(kind.apiVersion, kind.kind, server.messages.of(kind, item))
-        return Answer(200, [("content-type", PROTOBUF)], content)
-    return shown(200, from_storage(kind, item.decode()), kind, form, included(request), server.clock.now())
+        return Answer(status, [("content-type", PROTOBUF)], content)
+    return None
+
+
+def of_written(server: ApiServer, request: Request, kind: Kind, obj: Object, status: int = 200) -> Answer:
+    """One object as a write left it: mostly it is in the cache already, in bytes that watchers get too."""
+    metadata = obj["metadata"]
+    item = server.feed.cache(kind).items.get(kind.key(metadata.get("namespace", ""), metadata["name"]))
+    if item is not None and kind.custom is None and "dryRun" not in request.query \
+            and metadata.get("resourceVersion") == str(item.revision):
+        answer = kept(server, request, kind, item, status)
+        if answer is not None:
+            return answer
+    return of_object(request, kind, obj, server.clock.now(), status)
 
 
 def of_object(request: Request, kind: Kind, obj: Object, now: Time, status: int = 200) -> Answer:
-    """One object of a write."""
+    """One object that is not stored, or not so."""
     form = request.form
     if form == PLAIN:
         return Answer(status, [("content-type", JSON)], orjson.dumps(obj))

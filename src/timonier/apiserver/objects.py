@@ -20,7 +20,8 @@ PRIVATE = "/timonier/"
 """Where the server keeps what is no object, such as claims on ports."""
 LARGEST = 1536 * 1024
 """Bytes of an object in the store."""
-LEADING = ("kind", "apiVersion", "metadata")
+UNSTORED = frozenset({"resourceVersion", "selfLink"})
+"""Fields of metadata that an object has only on its way."""
 
 
 def head(kind: Kind) -> bytes:
@@ -55,9 +56,10 @@ def encode(obj: Object) -> bytes:
 
     Raises TooLargeToStore, and, where it is nested too deeply, what `is_too_deep` knows.
     """
-    metadata = {key: value for key, value in obj["metadata"].items() if key not in ("resourceVersion", "selfLink")}
-    rest = {key: value for key, value in obj.items() if key not in LEADING}
-    whole = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata} | rest
+    metadata = obj["metadata"]
+    if metadata.keys() & UNSTORED:
+        metadata = {key: value for key, value in metadata.items() if key not in UNSTORED}
+    whole = {"kind": obj["kind"], "apiVersion": obj["apiVersion"], "metadata": metadata} | obj | {"metadata": metadata}
     # As deep as an object may lie in what it is answered in, a list of events of it say: else nobody could read it.
     data = orjson.dumps([[[[[[[[whole]]]]]]]])[8:-8]
     if len(data) > LARGEST:

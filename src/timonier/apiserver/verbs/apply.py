@@ -14,7 +14,7 @@ from timonier.api import check
 from timonier.api.errors import BadRequest, Cause, conflict, invalid
 from timonier.api.kinds import Kind
 from timonier.apiserver import bodies
-from timonier.apiserver.answers import of_object
+from timonier.apiserver.answers import of_written
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.registry import Edit
 from timonier.apiserver.request import Object, Request
@@ -38,7 +38,7 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     applied = await server.registry.change(
         kind, request.namespace, request.name, edit, request.subresource, author, verb="patch",
         create=None if request.subresource else permit, record=False)
-    return of_object(request, kind, applied, server.clock.now(), 201 if created else 200)
+    return of_written(server, request, kind, applied, 201 if created else 200)
 
 
 def edit_of(server: ApiServer, request: Request, kind: Kind) -> Edit:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from timonier.api.errors import MethodNotAllowed
 from timonier.api.kinds import Kind
 from timonier.apiserver import bodies
-from timonier.apiserver.answers import of_object
+from timonier.apiserver.answers import of_written
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.registry import Caller
 from timonier.apiserver.request import Object, Request
@@ -22,7 +22,7 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
     obj = bodies.decode(request, kind)
     created = await server.registry.create(kind, obj, request.namespace, caller(request))
-    return of_object(request, kind, created, server.clock.now(), 201)
+    return of_written(server, request, kind, created, 201)
 
 
 def caller(request: Request) -> Caller:

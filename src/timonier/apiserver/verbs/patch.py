@@ -20,7 +20,7 @@ from timonier.api.patches.strategic import strategic_merge
 from timonier.api.structural.paths import shown_go
 from timonier.api.structural.words import shown_value
 from timonier.apiserver import bodies
-from timonier.apiserver.answers import of_object
+from timonier.apiserver.answers import of_written
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.verbs import apply
@@ -55,7 +55,7 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     patched = await server.registry.change(kind, request.namespace, request.name,
                                            edit_of(request, kind), request.subresource,
                                            caller(request), verb="patch")
-    return of_object(request, kind, patched, server.clock.now())
+    return of_written(server, request, kind, patched)
 
 
 def edit_of(request: Request, kind: Kind) -> Edit:

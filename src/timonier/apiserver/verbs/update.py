@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from timonier.api.errors import BadRequest
 from timonier.api.kinds import Kind
 from timonier.apiserver import bodies
-from timonier.apiserver.answers import of_object
+from timonier.apiserver.answers import of_written
 from timonier.apiserver.documents import Answer
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.verbs.create import caller
@@ -23,7 +23,7 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     updated = await server.registry.update(kind, obj, request.namespace, request.subresource, caller(request),
                                            lambda: server.authoriser.demand(request.attributes(verb="create")))
     created = before is None and not request.subresource
-    return of_object(request, kind, updated, server.clock.now(), 201 if created else 200)
+    return of_written(server, request, kind, updated, 201 if created else 200)
 
 
 def match_name(obj: Object, name: str) -> None:

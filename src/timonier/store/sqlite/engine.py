@@ -154,10 +154,10 @@ class SqliteStore:
             await asyncio.sleep(0)
 
     def _deliver(self, outcomes: Sequence[Outcome], events: Sequence[Event]) -> None:
+        self._hub.publish(events)  # first, so that who wrote finds that watchers have it, mostly
         for future, revision in outcomes:
             if not future.done():
                 future.set_result(revision)
-        self._hub.publish(events)
 
     def _written(self, size: int) -> None:
         self._checkpointer.written(size)
