@@ -8,7 +8,6 @@ into the file of trusted ones.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -89,18 +88,18 @@ class Verified(Generic[T]):
 
     def of(self, der: bytes, now: Time) -> T:
         """What a certificate says. Raises Untrusted, also where it holds no longer or not yet."""
-        key = hashlib.sha256(der).digest()
-        verdict = self.known.get(key)
+        verdict = self.known.get(der)  # the same object for all requests of a connection: found without comparing
         if verdict is None:
-            verdict = self.known[key] = self.judge(der)
+            verdict = self.known[der] = self.judge(der)
             if len(self.known) > REMEMBERED:
                 self.known.popitem(last=False)
         if isinstance(verdict, str):
             raise Untrusted(verdict)
         spans, said = verdict
-        if not any(span.begins <= now <= span.ends for span in spans):
-            raise Untrusted("it has expired or is not yet valid")
-        return said
+        for begins, ends in spans:
+            if begins <= now <= ends:
+                return said
+        raise Untrusted("it has expired or is not yet valid")
 
     def judge(self, der: bytes) -> tuple[Sequence[Span], T] | str:
         """The times in which a certificate holds and what it says, or why it is not to be believed."""

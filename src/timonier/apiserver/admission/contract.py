@@ -22,6 +22,9 @@ class Registry(Protocol):
 
     def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]: ...
 
+    def changes(self, kind: Kind) -> int:
+        """A number that grows with every change of the kind."""
+
     async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
 
 

@@ -10,23 +10,26 @@ from timonier.apiserver.request import Attributes, Object
 
 CLASS = BY_ID["scheduling.k8s.io/v1/PriorityClass"]
 PREEMPT = "PreemptLowerPriority"
+COMPUTED = (("priority", "integer value of priority"), ("preemptionPolicy", "string value of PreemptionPolicy"))
+"""Fields of a pod that follow from its class, and what they are called where somebody else says something else."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Priority(Plugin):
     registry: Registry
+    _seen: int = -1
+    _default: Object | None = None
 
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         if obj is None or not is_pod(attributes, CREATE):
             return
-        spec = obj["spec"]
-        value, policy = self.priority_of(attributes, obj)
-        for what, given, computed in (("integer value of priority", spec.get("priority"), value),
-                                      ("string value of PreemptionPolicy", spec.get("preemptionPolicy"), policy)):
-            if given is not None and given != computed:
+        spec, computed = obj["spec"], self.priority_of(attributes, obj)
+        for (field, what), value in zip(COMPUTED, computed, strict=True):
+            given = spec.setdefault(field, value)
+            if given is not None and given != value:
                 raise refuse(attributes, f"the {what} ({given}) must not be provided in pod spec; priority admission "
-                             f"controller computed {computed} from the given PriorityClass name", obj)
-        spec["priority"], spec["preemptionPolicy"] = value, policy
+                             f"controller computed {value} from the given PriorityClass name", obj)
+            spec[field] = value
 
     def priority_of(self, attributes: Attributes, pod: Object) -> tuple[int, str]:
         """Value and preemption policy; fills in the class where it is the default one."""
@@ -44,8 +47,11 @@ class Priority(Plugin):
 
     def default(self) -> Object | None:
         """The least of the classes that are marked as the default: there should be one, races can make more."""
-        marked = [found for found in self.registry.peek_all(CLASS) if found.get("globalDefault")]
-        return min(marked, key=lambda found: int(found["value"]), default=None)
+        changes = self.registry.changes(CLASS)
+        if changes != self._seen:
+            marked = [found for found in self.registry.peek_all(CLASS) if found.get("globalDefault")]
+            self._default, self._seen = min(marked, key=lambda found: int(found["value"]), default=None), changes
+        return self._default
 
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         is_class = (attributes.group, attributes.resource) == (CLASS.group, CLASS.plural)

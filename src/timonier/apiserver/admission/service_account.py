@@ -6,13 +6,15 @@ annotation `kubernetes.io/enforce-mountable-secrets`, deprecated since v1.32, is
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from timonier.api.errors import NotFound
 from timonier.api.kinds import BY_ID
 from timonier.apiserver.admission.contract import CREATE, Plugin, Registry, is_pod, refuse
-from timonier.apiserver.metadata import generated_name
+from timonier.apiserver.metadata import ALPHABET, SUFFIX
 from timonier.apiserver.request import Attributes, Object
 from timonier.kit.clock import Clock, SystemClock
 
@@ -40,7 +42,7 @@ class ServiceAccount(Plugin):
         spec["serviceAccountName"] = spec["serviceAccount"] = name
         account = await self.find(attributes, obj, name)
         if wants_token(spec, account):
-            mount_token(spec)
+            mount_token(spec, f"{attributes.namespace}/{name}")
         if not spec.get("imagePullSecrets") and account.get("imagePullSecrets"):
             spec["imagePullSecrets"] = [dict(secret) for secret in account["imagePullSecrets"]]
 
@@ -94,8 +96,8 @@ def wants_token(spec: Object, account: Object) -> bool:
     return True
 
 
-def mount_token(spec: Object) -> None:
-    """Mount the token in every container that has nothing at that path, by one volume."""
+def mount_token(spec: Object, account: str) -> None:
+    """Mount the token of an account in every container that has nothing at that path, by one volume."""
     containers = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     without = [container for container in containers
                if all(mount.get("mountPath") != MOUNT_PATH for mount in container.get("volumeMounts") or ())]
@@ -104,11 +106,17 @@ def mount_token(spec: Object) -> None:
     volumes = spec.setdefault("volumes", [])
     name = next((volume["name"] for volume in volumes if volume["name"].startswith(VOLUME)), "")
     if not name:
-        name = generated_name(VOLUME)
+        name = volume_name(account)
         volumes.append(token_volume(name))
     for container in without:
         container.setdefault("volumeMounts", []).append(
             {"name": name, "readOnly": True, "mountPath": MOUNT_PATH})
+
+
+@lru_cache(maxsize=1024)
+def volume_name(account: str) -> str:
+    """What looks generated is the same for all pods of an account: pods of one template stay alike."""
+    return VOLUME + "".join(random.Random(account).choices(ALPHABET, k=SUFFIX))
 
 
 def token_volume(name: str) -> dict[str, Any]:

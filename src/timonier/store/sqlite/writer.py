@@ -1,10 +1,10 @@
 """The writer thread: group commit, compare-and-swap, and compaction in small bites between commits.
 
-What callers submit in one turn of the event loop reaches the thread together, and whatever came while the last commit
-was on its way to the disk is the next one; there is no delay to gather more. Waking the thread for each write would cost
-more than the write: the two then fight over the interpreter lock.
-A write is decided against the index and against what the same commit holds already, so of two writers that expect the
-same revision exactly one wins. The index moves only after the commit; callers and watchers are told after that.
+What callers submit in one turn of the event loop reaches the thread together: waking it for each write would cost more
+than the write, as the two fight over the interpreter lock. Whatever came while the last commit was on its way to the
+disk is the next one; there is no delay to gather more. A write is decided against the index and against what the same
+commit holds already, so of two writers that expect the same revision exactly one wins. The index moves only after the
+commit; watchers and callers are told after that.
 """
 
 from __future__ import annotations

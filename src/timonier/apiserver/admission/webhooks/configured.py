@@ -33,12 +33,10 @@ EXEMPT = frozenset({
 
 
 class Registry(contract.Registry, Protocol):
-    """What webhooks and policies read: objects, in whatever version, and when the configurations have changed."""
+    """What webhooks and policies read: objects, in whatever version."""
 
     @property
     def views(self) -> Views: ...
-
-    def changes(self, kind: Kind) -> int: ...
 
 
 @dataclass(frozen=True)
