@@ -17,6 +17,7 @@ from timonier.apiserver.fairness import defaults
 from timonier.apiserver.fairness.classify import Schema, first, in_order
 from timonier.apiserver.fairness.queues import TIME_OUT, Level, Shape, Ticket
 from timonier.apiserver.fairness.shares import Bounds, at_first, borrowed, bounds
+from timonier.apiserver.fairness.turns import Turns
 from timonier.apiserver.fairness.width import most_of, width
 from timonier.apiserver.meters import Histogram
 from timonier.apiserver.registry import Registry
@@ -91,6 +92,7 @@ class Gate:
         self.levels: dict[str, Level] = {}
         self.bounds: dict[str, Bounds] = {}
         self.places: dict[str, Place] = {}
+        self.turns = Turns()
         self._schemas: list[Schema] = []
         self._caches = registry.cache(FLOW_SCHEMA), registry.cache(LEVEL)
         self._seen = (-1, -1)
@@ -105,7 +107,10 @@ class Gate:
             self.configure(self.registry.peek_all(LEVEL), self.registry.peek_all(FLOW_SCHEMA))
         place, flow = self._place(request)
         request.marks = place.headers
-        now, level = self.clock.monotonic(), place.level
+        level = place.level
+        if not level.shape.exempt and (turn := self.turns.take(flow)) is not None:
+            await turn
+        now = self.clock.monotonic()
         ticket = Ticket(level, flow, self.width_of(request, level), now)
         why = level.arrive(ticket, now)
         if not why and ticket.started is None:
