@@ -113,10 +113,18 @@ class Feed:
         self._kept.append((cache, change))
         self._kept_bytes += change.size
         while self._kept_bytes > self.history_bytes:
-            oldest, forgotten = self._kept.popleft()
-            self._kept_bytes -= forgotten.size
-            if oldest.ring and oldest.ring[0] is forgotten:  # else it was one too many of its kind
-                oldest.forget()
+            self._forget_oldest()
+
+    def forget(self, until: Revision) -> None:
+        """Let go of the changes up to a revision: no watch resumes from before it any more."""
+        while self._kept and self._kept[0][1].revision <= until:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        cache, change = self._kept.popleft()
+        self._kept_bytes -= change.size
+        if cache.ring and cache.ring[0] is change:  # else it was one too many of its kind
+            cache.forget()
 
     def advance(self, revision: Revision) -> None:
         self.revision = revision

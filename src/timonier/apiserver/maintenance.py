@@ -28,7 +28,9 @@ YOUNG: Seconds = 120.0
 
 
 async def compact_forever(feed: Feed, clock: Clock, every: Seconds) -> None:
-    """Forget history before the revision of one interval ago, so that clients have between one and two to resume."""
+    """Forget history before the revision of one interval ago, in the store and in memory, so that clients have between
+    one and two to resume.
+    """
     before = await feed.current()
     while True:
         await clock.sleep(every)
@@ -37,6 +39,7 @@ async def compact_forever(feed: Feed, clock: Clock, every: Seconds) -> None:
             await feed.store.compact(before)
         except StoreError as error:
             log.warning("history not compacted", extra={"error": str(error)})
+        feed.forget(before)
         before = now
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from support.api_server import Cluster, FakeTaken, config, pod, running
 
 from timonier.api.kinds import KINDS
+from timonier.apiserver.maintenance import compact_forever
 
 CONFIGS = "/api/v1/namespaces/default/configmaps"
 
@@ -107,6 +108,21 @@ async def test_history_is_bounded_in_bytes_over_all_kinds(tmp_path: Path) -> Non
         assert [event["object"]["reason"] for event in gone.events()] == ["Expired"]
         kept = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={late}")
         assert seen(kept) == [("ADDED", "last")]
+
+
+async def test_history_is_forgotten_once_it_is_two_compactions_old(cluster: Cluster) -> None:
+    compacting = asyncio.ensure_future(compact_forever(cluster.feed, cluster.clock, 300))
+    await cluster.clock.advance(1)
+    revisions = []
+    for name in ("first", "second"):
+        revisions.append(cluster.feed.revision)
+        await cluster.post(CONFIGS, config(name))
+        await cluster.clock.advance(300)
+    await cluster.clock.advance(300)
+    gone = await cluster.watch(f"{CONFIGS}?watch=1&resourceVersion={revisions[0]}")
+    assert [event["object"]["reason"] for event in gone.events()] == ["Expired"]
+    assert not cluster.feed.caches["/configmaps/"].ring
+    compacting.cancel()
 
 
 async def test_history_that_is_gone_ends_in_an_expired_event(tmp_path: Path) -> None:
