@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from timonier.api.shapes import Shape
@@ -114,7 +115,12 @@ class Kind:
         return f"/{self.plural}.{group}/" if group else f"/{self.plural}/"
 
     def key(self, namespace: str, name: str) -> str:
-        """The storage key of an object: `/pods/default/web`, `/nodes/n1`."""
+        """The storage key of an object: `/pods/default/web`, `/nodes/n1`.
+
+        Names that are not plain ASCII, which few kinds may have, are written as in a URL.
+        """
+        if "%" in name or not (name.isascii() and name.isprintable()):
+            name = quote(name, safe="")
         return f"{self.prefix}{namespace}/{name}" if self.namespaced else f"{self.prefix}{name}"
 
     def path(self, namespace: str = "", name: str = "", subresource: str = "") -> str:

@@ -14,6 +14,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
+from urllib.parse import unquote
 
 from timonier.apiserver import fields
 from timonier.apiserver.objects import METADATA, decode, splice
@@ -33,7 +34,8 @@ class Item:
     def __init__(self, key: str, value: bytes, revision: Revision) -> None:
         self.key, self.revision = key, revision
         self.value = splice(value, revision)
-        _, _, *scope, self.name = key.split("/")
+        _, _, *scope, name = key.split("/")
+        self.name = unquote(name) if "%" in name else name
         self.namespace = scope[0] if scope else ""
         self._labels: dict[str, str] | None = None
         self._fields: dict[str, str] = {}

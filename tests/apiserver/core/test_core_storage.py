@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 import orjson
 import pytest
@@ -29,6 +30,20 @@ def test_a_version_is_spliced_in_as_the_first_field_of_metadata() -> None:
     assert value == b'{"kind":"Pod","apiVersion":"v1","metadata":{"name":"a"},"spec":{}}'
     assert orjson.loads(splice(value, 7))["metadata"] == {"resourceVersion": "7", "name": "a"}
     assert read(value, 7)["metadata"]["resourceVersion"] == "7"
+
+
+@pytest.mark.parametrize("name", ["é", "system:élève", "\N{DELETE}"])
+async def test_names_in_any_alphabet_are_kept(tmp_path: Path, name: str) -> None:
+    roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles"
+    async with running(tmp_path, await SqliteStore.open(tmp_path / "store.db")) as cluster:
+        watch = await cluster.watch(f"{roles}?watch=1&fieldSelector=metadata.name={quote(name)}")
+        assert (await cluster.post(roles, {"metadata": {"name": name}})).code == 201
+        assert (await cluster.get(f"{roles}/{name}")).json["metadata"]["name"] == name
+        assert (await cluster.get(f"{roles}/{quote(name)}")).code == 404
+        assert [item["metadata"]["name"] for item in (await cluster.get(roles)).json["items"]] == [name]
+        assert (await cluster.delete(f"{roles}/{name}")).code == 200
+        await cluster.settle()
+        assert [event["type"] for event in watch.events()] == ["ADDED", "DELETED"]
 
 
 def test_generated_names_fit() -> None:
