@@ -34,6 +34,7 @@ async def compare(folder: Path) -> list[Row]:
         for title, url, make, writers, count in (
                 ("create ConfigMaps, 1 client", CONFIGS, config, 1, 1000),
                 ("create ConfigMaps, 16 clients", CONFIGS, config, 16, 4000),
+                ("create pods, 1 client", PODS, pod, 1, 1000),
                 ("create pods, 16 clients", PODS, pod, 16, 3000)):
             numbers = itertools.count()
             streams = [requests(url, make, f"w{writers}", numbers, count // writers) for _ in range(writers)]
