@@ -1,4 +1,4 @@
-"""The verbs without HTTP: get, list, create, update and delete objects, as dicts, by kind.
+"""The verbs without HTTP: create, update and delete objects, as dicts, by kind; reading them is in `reading`.
 
 Every write walks the same path: metadata rules, admission that changes, the kind's strategy, validation, admission that
 refuses, the store. Changing and deleting are optimistic: the path is walked from the object as it is, and again
@@ -7,81 +7,34 @@ where somebody else was faster. What came over the wire has been decoded and def
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 from timonier.api import errors
 from timonier.api.errors import Conflict, ServiceUnavailable
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
-from timonier.api.selectors import Fields, Labels
 from timonier.apiserver import deletion, metadata, objects, ownership
-from timonier.apiserver.cache import Cache, Item
+from timonier.apiserver.admitting import UNASKED, Admission, admitted
+from timonier.apiserver.cache import Item
 from timonier.apiserver.conversion import from_storage, to_storage
 from timonier.apiserver.deletion import DeleteOptions
 from timonier.apiserver.feed import Feed
-from timonier.apiserver.news import News
 from timonier.apiserver.ownership import Ownership
+from timonier.apiserver.reading import Reading
 from timonier.apiserver.request import SERVER, Annotator, Attributes, Object, User, Warner, unheard, unwritten
 from timonier.apiserver.resources import Resources
 from timonier.apiserver.strategies.base import Strategy
 from timonier.apiserver.strategies.custom import CustomStrategy
 from timonier.apiserver.strategies.kinds import STRATEGIES
-from timonier.apiserver.views import Views
 from timonier.kit.clock import Clock, SystemClock
 from timonier.store import contract
 from timonier.store.contract import ABSENT, Entry
-
-log = logging.getLogger(__name__)
 
 NAME_TRIES = 8
 """Names generated before a collision becomes the user's problem, as in Kubernetes."""
 WRITE_TRIES = 32
 """Optimistic attempts before the server says that it is too busy. Each lost one means that another writer won."""
-
-
-class Admission(Protocol):
-    """All of admission. `admit` changes `obj` in place, `validate` only refuses; both raise `api.errors`."""
-
-    async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
-
-    async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
-
-
-class Unasked:
-    """No admission."""
-
-    async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
-
-    async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None: ...
-
-
-UNASKED = Unasked()
-
-
-@dataclass(frozen=True)
-class Fronted:
-    """Admission that is shown something else than the object that is written: the form in which a subresource has it.
-
-    `show` makes the form of an object, `take` what becomes of the object where admission changed the form.
-    """
-
-    admission: Admission
-    show: Callable[[Object], Object]
-    take: Callable[[Object, Object], Object]
-
-    async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        assert obj is not None
-        shown = self.show(obj)
-        await self.admission.admit(attributes, shown, None if old is None else self.show(old))
-        taken = self.take(obj, shown)
-        obj.clear()
-        obj.update(taken)
-
-    async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        await self.admission.validate(attributes, *(None if each is None else self.show(each) for each in (obj, old)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,86 +70,21 @@ async def never(key: str) -> bool:
     return False
 
 
-class Registry:
+class Registry(Reading):
     """All objects of a cluster. `admission` may be set until the first request."""
 
     def __init__(self, feed: Feed, *, clock: Clock | None = None, strategies: dict[str, Strategy] | None = None,
                  generated_name: Callable[[str], str] = metadata.generated_name,
                  stale: Callable[[str], Awaitable[bool]] = never) -> None:
-        self.feed, self.store = feed, feed.store
-        self.stale = stale
+        super().__init__(feed)
+        self.store, self.stale = feed.store, stale
         self.resources = Resources()
-        self.views = Views()
         self.clock = clock or SystemClock()
         self.ownership = Ownership(self.resources, self.views, self.clock)
-        self.admission: Admission = Unasked()
+        self.admission: Admission = UNASKED
         self.generated_name = generated_name
         self._strategies = {key: strategy() for key, strategy in STRATEGIES.items()} | (strategies or {})
         self._rule, self._custom = Strategy(), CustomStrategy()
-
-    # Reading without waiting, from the watch cache.
-
-    def cache(self, kind: Kind) -> Cache:
-        return self.feed.cache(kind)
-
-    def peek(self, kind: Kind, namespace: str, name: str) -> Object | None:
-        """The object as the cache has it. Shared: never change it."""
-        item = self.cache(kind).items.get(kind.key(namespace, name))
-        return None if item is None else from_storage(kind, self._peeked(kind, item).shared)
-
-    def peek_all(self, kind: Kind, namespace: str = "") -> list[Object]:
-        """All objects of a kind, or of a namespace, as the cache has them. Shared: never change them."""
-        cache = self.cache(kind)
-        return [from_storage(kind, self._peeked(kind, item).shared)
-                for item in cache.within(namespace)] if cache.items else []
-
-    def _peeked(self, kind: Kind, item: Item) -> Item:
-        """What can be shown of an item without waiting: as it was stored, where a webhook would have to convert it."""
-        return item if kind.custom is None else self.views.now(kind, item) or item
-
-    @property
-    def revision(self) -> int:
-        """Up to which revision of the store the caches are right."""
-        return self.feed.revision
-
-    def changes(self, kind: Kind) -> int:
-        """A number that grows with every change of the kind."""
-        return self.cache(kind).version
-
-    def news(self, kind: Kind, after: int | None) -> News:
-        """What changed of a kind after a revision, or everything where that is not known. Shared: never change it."""
-        cache, revision = self.cache(kind), self.feed.revision
-        if after is None or after < cache.oldest:
-            return News(revision, True, ((item.namespace, item.name, from_storage(kind, item.decode()))
-                                         for item in cache.within()))
-        last = {(item.namespace, item.name): delta.after for delta in cache.since(after)
-                if (item := delta.after or delta.before) is not None}
-        return News(revision, False, ((*key, None if item is None else from_storage(kind, item.decode()))
-                                      for key, item in last.items()))
-
-    # Reading what is true now.
-
-    async def item(self, kind: Kind, namespace: str, name: str) -> Item:
-        """An object's item in the cache, not older than the call. Raises NotFound."""
-        await self.feed.current()
-        item = self.cache(kind).items.get(kind.key(namespace, name))
-        if item is None:
-            raise errors.not_found(kind.group, kind.plural, name)
-        return item if kind.custom is None else await self.views.one(kind, item)
-
-    async def get(self, kind: Kind, namespace: str, name: str) -> Object:
-        """The object as it is now. Raises NotFound."""
-        return from_storage(kind, (await self.item(kind, namespace, name)).fresh())
-
-    async def list(self, kind: Kind, namespace: str = "", labels: Labels | None = None,
-                   fields: Fields | None = None) -> list[Object]:
-        """The objects as they are now, in key order."""
-        await self.feed.current()
-        items = await self.views.of(kind, list(self.cache(kind).within(namespace)))
-        return [from_storage(kind, item.fresh()) for item in items
-                if (labels is None or labels.matches(item.labels)) and (fields is None or fields.matches(item.field))]
-
-    # Writing.
 
     def strategy(self, kind: Kind) -> Strategy:
         if kind.custom is not None:
@@ -415,14 +303,6 @@ async def edited(edit: Edit, obj: Object) -> Object | None:
     """What an edit makes of an object."""
     made = edit(obj)
     return made if made is None or isinstance(made, dict) else await made
-
-
-async def admitted(admission: Admission, attributes: Attributes, obj: Object, old: Object | None) -> None:
-    """Have admission change an object; what it makes of managedFields has to make sense."""
-    before = obj["metadata"].get("managedFields")
-    await admission.admit(attributes, obj, old)
-    if trouble := ownership.admitted(obj, before):
-        attributes.warn(trouble)
 
 
 def finished(stored: Kind, obj: Object) -> Object:

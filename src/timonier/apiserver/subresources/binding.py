@@ -12,9 +12,9 @@ from timonier.api.errors import BadRequest, Cause, Conflict, conflict, invalid
 from timonier.api.kinds import BY_ID
 from timonier.apiserver import bodies
 from timonier.apiserver.admission.contract import CREATE
+from timonier.apiserver.admitting import UNASKED
 from timonier.apiserver.answers import encoded, success
 from timonier.apiserver.documents import Answer
-from timonier.apiserver.registry import UNASKED
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.verbs.create import caller
 from timonier.kit.clock import Time

@@ -14,9 +14,10 @@ from timonier.api.kinds import BY_ID
 from timonier.api.selectors import BadSelector, Labels
 from timonier.apiserver import bodies
 from timonier.apiserver.admission.contract import CREATE
+from timonier.apiserver.admitting import UNASKED
 from timonier.apiserver.answers import encoded, success
 from timonier.apiserver.documents import Answer
-from timonier.apiserver.registry import UNASKED, Caller
+from timonier.apiserver.registry import Caller
 from timonier.apiserver.request import Object, Request
 from timonier.kit.clock import Time
 

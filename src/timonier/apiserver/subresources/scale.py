@@ -15,10 +15,11 @@ from timonier.api.managed.scale import REPLICAS, Places, of_scale, of_scaled
 from timonier.api.patches.clone import clone
 from timonier.api.selectors import BadSelector, Labels
 from timonier.apiserver import bodies
+from timonier.apiserver.admitting import Fronted
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.custom import scale as custom
 from timonier.apiserver.documents import Answer
-from timonier.apiserver.registry import Edit, Fronted, edited
+from timonier.apiserver.registry import Edit, edited
 from timonier.apiserver.request import Object, Request
 from timonier.apiserver.verbs import apply
 from timonier.apiserver.verbs.create import caller
