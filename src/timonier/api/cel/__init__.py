@@ -11,11 +11,11 @@ rules, which use expressions, are elsewhere.
 
 from __future__ import annotations
 
+from timonier.api.cel.closures import Meter
 from timonier.api.cel.costs import PER_CALL, PER_OBJECT
 from timonier.api.cel.declarations import Declared, declare, dynamic
 from timonier.api.cel.environment import NEW, STORED, Environment
 from timonier.api.cel.estimate import estimate
-from timonier.api.cel.evaluate import Meter
 from timonier.api.cel.program import CompileError, Program, compile  # noqa: A004
 from timonier.api.cel.values import Exhausted, Failure
 

@@ -13,11 +13,11 @@ from functools import cache
 from typing import Any
 
 from timonier.api.cel import types
+from timonier.api.cel.closures import Meter
 from timonier.api.cel.construct import PATCH_TYPES
 from timonier.api.cel.costs import PER_CALL
 from timonier.api.cel.declarations import Declared, Field, dynamic, list_declared, map_declared, record
 from timonier.api.cel.environment import STORED, Environment
-from timonier.api.cel.evaluate import Meter
 from timonier.api.cel.library.authorizer import AUTHORIZER, RESOURCE_CHECK
 from timonier.api.cel.moments import parse_timestamp
 from timonier.api.cel.program import CompileError, Program, compile  # noqa: A004

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from timonier.api.cel.closures import METER, Frame, Run, settled
 from timonier.api.cel.costs import ACCESS, LIST
 from timonier.api.cel.declarations import STRING_KEYS, Declared
-from timonier.api.cel.evaluate import METER, Builder, Built, Frame, Run
+from timonier.api.cel.evaluate import Builder, Built
 from timonier.api.cel.syntax import Call, Comprehension, ListOf, Literal, Node
-from timonier.api.cel.values import NO_OVERLOAD, Exhausted, Failure
+from timonier.api.cel.values import NO_OVERLOAD, Failure
 
 CALL = 1
 Turns = Callable[[Frame], Iterable[Any]]
@@ -86,25 +87,11 @@ def quantifier(builder: Builder, node: Comprehension, turns: Turns) -> Run:
     builder.cost += ACCESS
 
     def run(frame: Frame) -> bool:
-        failure: Failure | None = None
         going = iter(turns(frame))
-        for _ in going:
-            try:
-                value = predicate(frame)
-            except Failure as error:
-                if error.__class__ is Exhausted:
-                    raise
-                failure = failure or error
-                continue
-            if value is decisive:
-                if next(going, turns) is not turns:
-                    frame[METER].spend(ask)
-                return bool(decisive)
-            if value.__class__ is not bool:
-                failure = failure or Failure(NO_OVERLOAD)
-        if failure is not None:
-            raise failure
-        return not decisive
+        found = settled((predicate for _ in going), decisive, frame)
+        if found is decisive and next(going, turns) is not turns:
+            frame[METER].spend(ask)
+        return found
     return run
 
 

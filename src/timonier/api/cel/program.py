@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from timonier.api.cel.check import check
+from timonier.api.cel.closures import METER, Frame, Meter
 from timonier.api.cel.environment import Environment
-from timonier.api.cel.evaluate import METER, Builder, Frame, Meter
+from timonier.api.cel.evaluate import Builder
 from timonier.api.cel.parse import TOO_DEEP, parse
 from timonier.api.cel.syntax import NOWHERE, Node, Problem, show
 from timonier.api.cel.validate import validate
