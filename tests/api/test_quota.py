@@ -81,6 +81,17 @@ def test_a_pod_that_has_ended_is_an_object_and_nothing_else(state):
     assert pods.usage(pod(requests(cpu="1"), **state), NOW) == {"count/pods": "1"}
 
 
+@pytest.mark.parametrize(("reason", "cpu"), [
+    pytest.param("Deferred", "3", id="wanted-more"), pytest.param("Infeasible", "2", id="cannot-have-more")])
+def test_a_pod_that_is_resized_has_the_larger_of_both_until_it_is_done(reason, cpu):
+    resized = pod(requests(cpu="3", memory="1Gi"))
+    resized["status"] |= {
+        "conditions": [{"type": "PodResizePending", "status": "True", "reason": reason}],
+        "containerStatuses": [{"name": "c0", "resources": {"requests": {"cpu": "2", "memory": "2Gi"}}}]}
+    used = pods.usage(resized, NOW)
+    assert (used["requests.cpu"], used["requests.memory"]) == (cpu, "2Gi")
+
+
 def test_a_pod_that_is_just_being_deleted_still_counts():
     going = {"deletionTimestamp": rfc3339(NOW + 10), "deletionGracePeriodSeconds": 30}
     assert pods.usage(pod(requests(cpu="1"), metadata=going), NOW)["pods"] == "1"

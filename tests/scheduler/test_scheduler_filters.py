@@ -3,6 +3,7 @@
 import pytest
 from support.scheduling import decided, node, pod, snapshot
 
+from timonier.api.types import core_v1
 from timonier.scheduler.decide import NO_NODES, decide
 from timonier.scheduler.request import request_of
 
@@ -110,6 +111,17 @@ def test_init_containers_count_while_they_run_and_sidecars_all_the_time():
                         {"name": "j", "resources": {"requests": {"cpu": "2", "memory": "1Gi"}}}],
         overhead={"cpu": "10m"}))
     assert request.resources == {"cpu": 3010, "memory": 1 << 30}
+
+
+@pytest.mark.parametrize(("reason", "cpu"), [
+    pytest.param("Deferred", 3000, id="wanted-more"), pytest.param("Infeasible", 2000, id="cannot-have-more")])
+def test_a_pod_that_is_resized_has_the_larger_of_both_until_it_is_done(reason, cpu):
+    resized = pod(requests={"cpu": "3", "memory": "1Gi"})
+    [container] = resized.spec.containers
+    resized.status.containerStatuses = [core_v1.ContainerStatus(name=container.name, resources=(
+        core_v1.ResourceRequirements(requests={"cpu": "2", "memory": "2Gi"})))]
+    resized.status.conditions = [core_v1.PodCondition(type="PodResizePending", status="True", reason=reason)]
+    assert request_of(resized).resources == {"cpu": cpu, "memory": 2 << 30}
 
 
 def test_a_request_of_the_whole_pod_replaces_the_sum():

@@ -129,6 +129,7 @@ class FakeApi:
                 merged = {one["type"]: one for one in data.get(name, [])}
                 for one in value:
                     merged[one["type"]] = {**merged.get(one["type"], {}), **one}
+                merged = {kind: one for kind, one in merged.items() if one.get("$patch") != "delete"}
                 data[name] = [{key: v for key, v in one.items() if v is not None} for one in merged.values()]
             elif isinstance(value, list):
                 data[name] = [one for one in value if "$patch" not in one]

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+import msgspec
+
 from timonier.api import quantity, times
 from timonier.api.types import core_v1
 from timonier.scheduler.terms import PodTerm, SpreadConstraint, default_spread, preferred, required, spread_constraint
@@ -72,7 +74,8 @@ def request_of(pod: core_v1.Pod) -> Request:
     nodes = affinity.nodeAffinity or core_v1.NodeAffinity()
     near = affinity.podAffinity or core_v1.PodAffinity()
     apart = affinity.podAntiAffinity or core_v1.PodAntiAffinity()
-    resources = requested(spec, stated)
+    has = held(pod)
+    resources = requested(has, stated)
     owner = next((reference.uid for reference in meta.ownerReferences if reference.controller), "")
     namespace, labels = meta.namespace, meta.labels
     selector = tuple(sorted(spec.nodeSelector.items()))
@@ -82,7 +85,7 @@ def request_of(pod: core_v1.Pod) -> Request:
         uid=meta.uid or f"{namespace}/{meta.name}", namespace=namespace, name=meta.name, labels=labels, owner=owner,
         priority=spec.priority or 0, may_preempt=spec.preemptionPolicy != "Never",
         started=times.parse(pod.status.startTime) if pod.status.startTime else float("inf"),
-        leaving=bool(meta.deletionTimestamp), resources=resources, scored=requested(spec, stated_or_taken_for),
+        leaving=bool(meta.deletionTimestamp), resources=resources, scored=requested(has, stated_or_taken_for),
         ports=tuple(host_ports(spec)), nodeName=spec.nodeName, nodeSelector=selector,
         node_terms=nodes.requiredDuringSchedulingIgnoredDuringExecution,
         preferred_nodes=tuple(nodes.preferredDuringSchedulingIgnoredDuringExecution), tolerations=tolerations,
@@ -94,6 +97,31 @@ def request_of(pod: core_v1.Pod) -> Request:
         spread=spread or (default_spread(namespace, owner) if owner else ()),
         images=tuple(container.image for container in spec.containers), devices=bool(spec.resourceClaims),
         nominated=pod.status.nominatedNodeName, node_key=(selector, repr(nodes) if affinity.nodeAffinity else ""))
+
+
+def held(pod: core_v1.Pod) -> core_v1.PodSpec:
+    """The spec with what containers have: until a resize is done, the larger of what they have and what is wanted.
+
+    What its node cannot do is not counted. Source: KEP-1287, "Scheduler and API Server Interaction".
+    """
+    told = {one.name: one.resources.requests for one in (*pod.status.containerStatuses,
+                                                         *pod.status.initContainerStatuses) if one.resources}
+    containers = (*pod.spec.containers, *pod.spec.initContainers)
+    if all(one.name not in told or (one.resources and told[one.name] == one.resources.requests) for one in containers):
+        return pod.spec
+    wanted = not any(one.type == "PodResizePending" and one.reason == "Infeasible" for one in pod.status.conditions)
+
+    def holding(container: core_v1.Container) -> core_v1.Container:
+        if container.name not in told:
+            return container
+        asked = container.resources.requests if wanted and container.resources else {}
+        has = told[container.name]
+        larger = has | {name: text for name, text in asked.items() if name not in has
+                        or amount(name, text) > amount(name, has[name])}
+        return msgspec.structs.replace(container, resources=core_v1.ResourceRequirements(requests=larger))
+
+    return msgspec.structs.replace(pod.spec, containers=[*map(holding, pod.spec.containers)],
+                                   initContainers=[*map(holding, pod.spec.initContainers)])
 
 
 @lru_cache(maxsize=4096)

@@ -118,13 +118,6 @@ async def test_ephemeral_containers_are_added_and_never_taken_away(cluster: Clus
     assert "may not be removed" in removed.message
 
 
-async def test_resizing_is_refused_in_plain_words(cluster: Cluster) -> None:
-    await cluster.post(PODS, pod())
-    reply = await cluster.patch(f"{PODS}/web/resize", {"spec": {"containers": [{"name": "app"}]}})
-    assert reply.code == 403
-    assert "not supported" in reply.message
-
-
 async def test_reviews_are_answered_and_not_stored(cluster: Cluster) -> None:
     reply = await cluster.post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", {
         "spec": {"resourceAttributes": {"verb": "get", "resource": "pods"}}})

@@ -55,6 +55,12 @@ def test_conditions_of_others_are_never_written_back() -> None:
     assert difference(old, new) == {}
 
 
+def test_a_condition_of_the_kubelet_that_holds_no_more_is_removed() -> None:
+    old = status(conditions=[{"type": "PodResizePending", "status": "True"}, {"type": "example.com/lb",
+                                                                             "status": "True"}])
+    assert difference(old, status()) == {"conditions": [{"type": "PodResizePending", "$patch": "delete"}]}
+
+
 def test_addresses_replace_those_before() -> None:
     old, new = status(podIPs=[{"ip": "10.0.0.1"}]), status(podIPs=[{"ip": "10.0.0.2"}])
     assert difference(old, new) == {"podIPs": [{"ip": "10.0.0.2"}, {"$patch": "replace"}]}

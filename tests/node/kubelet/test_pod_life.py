@@ -555,6 +555,35 @@ async def test_image_change_restarts_the_container_with_the_new_image(node: Node
     assert image.tags == ("docker.io/library/app:2",)
 
 
+async def test_resize_is_told_to_be_infeasible_and_changes_nothing(node: NodeBench) -> None:
+    small = core_v1.ResourceRequirements(requests={"cpu": "100m"})
+    wanted = make_pod()
+    wanted.spec.containers[0].resources, wanted.metadata.generation = small, 1
+    pod = await node.create(wanted)
+    assert pod.status.containerStatuses[0].resources == small
+    pod = copy.deepcopy(pod)
+    pod.spec.containers[0].resources = core_v1.ResourceRequirements(requests={"cpu": "1"})
+    pod.metadata.generation = 2
+    await node.create(pod)
+    for _ in range(2):
+        pod = node.pod("web")
+        told = {one.type: one for one in pod.status.conditions}["PodResizePending"]
+        assert (told.status, told.reason, told.observedGeneration) == ("True", "Infeasible", 2)
+        assert told.message == "In-place resize of containers is not supported by this node"
+        assert pod.status.containerStatuses[0].resources == small
+        assert pod.status.containerStatuses[0].allocatedResources == {"cpu": "100m"}
+        await node.restart()
+        await node.advance(1)
+    assert [event for event in node.events if "Resize" in event] == [
+        'Warning ResizeInfeasible Pod resize Infeasible: {"containers":[{"name":"c","resources":{"requests":'
+        '{"cpu":"1"}}}],"generation":2,"error":"In-place resize of containers is not supported by this node"}']
+    assert len(node.runtime.named("c")) == 1
+    pod = copy.deepcopy(pod)
+    pod.spec.containers[0].resources, pod.metadata.generation = small, 3
+    await node.create(pod)
+    assert "PodResizePending" not in conditions(node.pod("web"))
+
+
 async def test_ephemeral_container_starts_once_in_a_running_pod(node: NodeBench) -> None:
     pod = await node.create(make_pod())
     node.runtime.behaviours["debug"] = [Behaviour(runs=5, exit_code=1)]

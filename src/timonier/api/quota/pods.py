@@ -42,7 +42,37 @@ def usage(pod: Object, now: Time) -> dict[str, str]:
     counted = {COUNT: number(1)}
     if ended(pod, now):
         return counted
-    return counted | {"pods": number(1)} | compute(total(pod["spec"], "requests"), total(pod["spec"], "limits"))
+    spec = held(pod)
+    return counted | {"pods": number(1)} | compute(total(spec, "requests"), total(spec, "limits"))
+
+
+def held(pod: Object) -> Object:
+    """The spec with what containers have: until a resize is done, the larger of what they have and what is wanted.
+
+    What cannot be done is not counted. Source: KEP-1287, "Resource Quota".
+    """
+    spec: Object = pod["spec"]
+    status: Object = pod.get("status") or {}
+    told = {each["name"]: each for field in ("containerStatuses", "initContainerStatuses")
+            for each in status.get(field) or () if each.get("resources")}
+    if not told:
+        return spec
+    wanted = not any(each.get("type") == "PodResizePending" and each.get("reason") == "Infeasible"
+                     for each in status.get("conditions") or ())
+    return spec | {field: [holding(container, told.get(container["name"]), wanted=wanted) for container in spec[field]]
+                   for field in ("containers", "initContainers") if field in spec}
+
+
+def holding(container: Object, status: Object | None, *, wanted: bool) -> Object:
+    """A container with what it has by its status, and with what is wanted for it."""
+    given = container.get("resources") or {}
+    if status is None or status["resources"] == given:
+        return container
+    has = {part: of(status, part) for part in ("requests", "limits")}
+    has["requests"] = maximum(has["requests"], status.get("allocatedResources") or {})
+    if wanted:
+        has = {part: maximum(amounts, of(container, part)) for part, amounts in has.items()}
+    return container | {"resources": given | has}
 
 
 def ended(pod: Object, now: Time) -> bool:

@@ -47,7 +47,7 @@ def measure(group: str, resource: str) -> Measure | None:
     count = f"count/{resource}.{group}" if group else f"count/{resource}"
     match group, resource:
         case "", "pods":
-            return Measure(count, pods.matching, pods.usage)
+            return Measure(count, pods.matching, pods.usage, changes=True)
         case "", "services":
             return Measure(count, others.about_service, lambda obj, now: others.service(obj), changes=True)
         case "", "persistentvolumeclaims":

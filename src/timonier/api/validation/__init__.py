@@ -33,6 +33,7 @@ from timonier.api.validation import (
     networks,
     nodes,
     pod_changes,
+    pod_resize,
     pods,
     policies,
     scaling,
@@ -97,7 +98,8 @@ RULES: dict[str, Rules] = {
     "v1/PersistentVolume": Rules(storage.volume, storage.volume_update),
     "v1/PersistentVolumeClaim": Rules(storage.claim, storage.claim_update, doors={"status": storage.claim_status}),
     "v1/Pod": Rules(pods.pod, pod_changes.pod_update, again=False, doors={
-        "status": pod_changes.pod_status, "ephemeralcontainers": pod_changes.ephemeral_containers}),
+        "status": pod_changes.pod_status, "ephemeralcontainers": pod_changes.ephemeral_containers,
+        "resize": pod_resize.resize}),
     "v1/PodTemplate": Rules(pods.pod_template),
     "v1/ReplicationController": Rules(workloads.replication_controller, doors={
         "status": workloads.replica_set_status, "scale": workloads.scale}),

@@ -1,14 +1,16 @@
-"""What may change of a pod that exists: little through the main door, and one thing each through the side doors."""
+"""What may change of a pod that exists: little through the main door, and one thing each through the side doors.
+
+What changes through /resize is in `pod_resize`.
+"""
 
 from __future__ import annotations
 
 import ipaddress
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from timonier.api import names
-from timonier.api.patches.clone import clone
 from timonier.api.validation.causes import IMMUTABLE, Causes, Obj
 from timonier.api.validation.pod_annotations import MIRROR
 from timonier.api.validation.pods import INT32, pod_itself
@@ -19,7 +21,6 @@ UPDATABLE = ("pod updates may not change fields other than `spec.containers[*].i
              "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)")
 NODE_AFFINITY = "requiredDuringSchedulingIgnoredDuringExecution"
 SYSTEM_CONDITIONS = ("Initialized", "PodScheduled", "Ready")
-RESIZED = ("cpu", "memory")
 ONLY_ADDITIONS = "only additions are allowed (no mutations or deletions)"
 NOWHERE = "[]"
 """The path of what concerns the object as a whole, as Kubernetes writes it."""
@@ -184,58 +185,6 @@ def ephemeral_containers(obj: Obj, old: Obj, causes: Causes) -> None:
         elif now[name] != there:
             lines = "\n".join(differences(now[name], there, name))
             causes.forbidden(path, f'existing ephemeral containers "{name}" may not be changed\n{lines}')
-
-
-def resize(obj: Obj, old: Obj, causes: Causes, quality: Callable[[Obj], str]) -> None:
-    """Through /resize: CPU and memory of containers. `quality` tells the quality-of-service class of a spec."""
-    spec, before = obj.get("spec", {}), old.get("spec", {})
-    for hinders, text in ((MIRROR in old.get("metadata", {}).get("annotations", {}), "static pods cannot be resized"),
-                          (before.get("os", {}).get("name") == "windows", "windows pods cannot be resized")):
-        if hinders:
-            causes.clear()
-            causes.forbidden(NOWHERE, text)
-            return
-    pod_itself(obj, causes)
-    if quality(before) != quality(spec):
-        causes.invalid("spec", quality(spec), "Pod QOS Class may not change as a result of resizing")
-    plain = clone(spec)
-    for sort in ("initContainers", "containers"):
-        pairs = zip(plain.get(sort, ()), before.get(sort, ()), strict=False)
-        for index, (container, there) in enumerate(pairs):
-            resized(container, there, sort, index, causes)
-    if not causes and plain != before:
-        causes.forbidden("spec", "only cpu and memory resources are mutable")
-
-
-def resized(container: Obj, before: Obj, sort: str, index: int, causes: Causes) -> None:
-    """One container of a pod that is resized; in place, its CPU and memory as they were before."""
-    sidecar, path = container.get("restartPolicy") == "Always", f"spec.{sort}[{index}].resources"
-    if sort == "initContainers" and not sidecar:
-        if container != before:
-            causes.forbidden("spec", "resources for non-sidecar init containers are immutable")
-            container.clear()
-            container.update(clone(before))
-        return
-    now, then = container.get("resources", {}), before.get("resources", {})
-    for side, what in (("requests", "resource requests"), ("limits", "resource limits")):
-        if not then.get(side, {}).keys() <= now.get(side, {}).keys():
-            causes.forbidden(f"{path}.{side}", f"{what} cannot be removed")
-    for side in ("requests", "limits"):
-        amounts = {name: amount for name, amount in now.get(side, {}).items() if name not in RESIZED}
-        amounts |= {name: amount for name, amount in then.get(side, {}).items() if name in RESIZED}
-        if amounts:
-            now[side] = amounts
-        else:
-            now.pop(side, None)
-    if container != before and (now or then or "resources" in before):
-        container["resources"] = now
-    if without_empty(container) != without_empty(before):
-        causes.forbidden("spec", f"only cpu and memory resources {'for sidecar containers ' if sidecar else ''}"
-                         "are mutable")
-
-
-def without_empty(container: Obj) -> Obj:
-    return {key: value for key, value in container.items() if value != {}}
 
 
 def pod_status(obj: Obj, old: Obj, causes: Causes) -> None:

@@ -52,6 +52,16 @@ def name_of(obj: Object | None) -> str:
     return str(metadata.get("name") or metadata.get("generateName") or "")
 
 
+def sizes_pod(attributes: Attributes) -> bool:
+    """Whether the request decides what a pod's containers have: it makes the pod, or resizes it."""
+    return is_pod(attributes, CREATE) or is_resize(attributes)
+
+
+def is_resize(attributes: Attributes) -> bool:
+    return (attributes.group, attributes.resource, attributes.subresource) == ("", "pods", "resize") \
+        and attributes.operation == UPDATE
+
+
 def is_pod(attributes: Attributes, *operations: str) -> bool:
     """Whether the request is about a pod itself, not a subresource of it, by one of the operations."""
     itself = attributes.resource == "pods" and not attributes.group and not attributes.subresource

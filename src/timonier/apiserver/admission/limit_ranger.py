@@ -13,7 +13,7 @@ from typing import NamedTuple
 from timonier.api.kinds import BY_ID
 from timonier.api.quantity import canonical, parse
 from timonier.api.quota.pods import total
-from timonier.apiserver.admission.contract import CREATE, UPDATE, Plugin, Registry, is_pod, refuse
+from timonier.apiserver.admission.contract import CREATE, UPDATE, Plugin, Registry, refuse, sizes_pod
 from timonier.apiserver.request import Attributes, Object
 
 LIMIT_RANGE = BY_ID["v1/LimitRange"]
@@ -31,16 +31,16 @@ class LimitRanger(Plugin):
         return sorted(ranges, key=lambda found: str(found["metadata"]["name"]))
 
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
-        if obj is not None and is_pod(attributes, CREATE):
+        if obj is not None and sizes_pod(attributes):
             for found in self.ranges(attributes):
-                fill(obj, items(found, "Container"))
+                fill(obj, items(found, "Container"), noted=not attributes.subresource)
 
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         if obj is None:
             return
         claim = attributes.resource == "persistentvolumeclaims" and not attributes.group \
             and not attributes.subresource and attributes.operation in (CREATE, UPDATE)
-        if not claim and not is_pod(attributes, CREATE):
+        if not claim and not sizes_pod(attributes):
             return
         for found in self.ranges(attributes):
             wrong = list(claim_violations(obj, found) if claim else pod_violations(obj, found))
@@ -52,8 +52,8 @@ def items(limit_range: Object, kind: str) -> Iterator[Object]:
     return (item for item in limit_range["spec"].get("limits") or () if item.get("type") == kind)
 
 
-def fill(pod: Object, limits: Iterable[Object]) -> None:
-    """Give containers the requests and limits that they do not name, and note it in an annotation."""
+def fill(pod: Object, limits: Iterable[Object], *, noted: bool = True) -> None:
+    """Give containers the requests and limits that they do not name, and note it in an annotation if asked to."""
     notes = []
     defaults = list(limits)
     for containers, title in (("containers", "container"), ("initContainers", "init container")):
@@ -63,7 +63,7 @@ def fill(pod: Object, limits: Iterable[Object]) -> None:
                     added = supplement(container, part, item.get(given) or {})
                     if added:
                         notes.append(f"{', '.join(sorted(added))} {part[:-1]} for {title} {container['name']}")
-    if notes:
+    if notes and noted:
         annotations = pod["metadata"].get("annotations") or {}
         pod["metadata"]["annotations"] = annotations | {ANNOTATION: f"LimitRanger plugin set: {'; '.join(notes)}"}
 

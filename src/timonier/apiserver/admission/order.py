@@ -41,6 +41,7 @@ from timonier.apiserver.admission.pod_security import PodSecurity
 from timonier.apiserver.admission.policies.counts import Counts as PolicyCounts
 from timonier.apiserver.admission.policies.plugins import MutatingPolicies, ValidatingPolicies
 from timonier.apiserver.admission.priority import Priority
+from timonier.apiserver.admission.resizing import NodeDeclaredFeatureValidator, PodResizeValidator
 from timonier.apiserver.admission.resource_quota import ResourceQuota
 from timonier.apiserver.admission.runtime_class import RuntimeClass
 from timonier.apiserver.admission.service_account import ServiceAccount
@@ -138,9 +139,9 @@ ORDER = (
     Row("DenyServiceExternalIPs", lambda parts: DenyServiceExternalIPs()),
     on("PodTopologyLabels", lambda parts: PodTopologyLabels(parts.server.registry)),
     Row("PodGroupWorkloadExists"),
-    Row("NodeDeclaredFeatureValidator"),
+    on("NodeDeclaredFeatureValidator", lambda parts: NodeDeclaredFeatureValidator(parts.server.registry)),
     Row("JobValidation"),
-    Row("PodResizeValidator"),
+    on("PodResizeValidator", lambda parts: PodResizeValidator(parts.server.registry)),
     on("MutatingAdmissionPolicy", lambda parts: MutatingPolicies(*parts.policies)),
     on("MutatingAdmissionWebhook", lambda parts: MutatingWebhooks(parts.webhooks(MUTATING))),
     on("ValidatingAdmissionPolicy", lambda parts: ValidatingPolicies(*parts.policies)),

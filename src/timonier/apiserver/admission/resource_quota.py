@@ -55,6 +55,8 @@ class ResourceQuota(Plugin):
     _desks: dict[str, Desk] = field(default_factory=dict)
 
     def concerns(self, group: str, resource: str, subresource: str, operation: str) -> bool:
+        if (group, resource) == ("", "pods"):
+            return (subresource, operation) in (("", CREATE), ("resize", UPDATE))
         return operation in (CREATE, UPDATE) and not subresource
 
     def limited(self, namespace: str) -> bool:

@@ -39,20 +39,23 @@ class PodStrategy(Strategy):
             obj.setdefault("status", {})["qosClass"] = qos
 
     def resets(self, kind: Kind, subresource: str) -> FieldSet:
-        if subresource == "ephemeralcontainers":
-            return all_but_ephemeral()
+        if subresource in PARTS:
+            return all_but(*PARTS[subresource])
         resets = super().resets(kind, subresource)
         if subresource == "status":
             return resets | {"f:metadata": {"f:deletionTimestamp": {}, "f:ownerReferences": {}}}
         return resets
 
 
+PARTS = {"ephemeralcontainers": ("ephemeralContainers",), "resize": ("containers", "initContainers", "resources")}
+"""Fields of a spec that can be written through a subresource, in whole or in part."""
+
+
 @cache
-def all_but_ephemeral() -> FieldSet:
-    """Every field of a pod but its ephemeral containers."""
+def all_but(*fields: str) -> FieldSet:
+    """Every field of a pod but some of its spec."""
     names = definition("io.k8s.api.core.v1.PodSpec")["properties"]
-    return {"f:metadata": {}, "f:status": {},
-            "f:spec": {f"f:{name}": {} for name in names if name != "ephemeralContainers"}}
+    return {"f:metadata": {}, "f:status": {}, "f:spec": {f"f:{name}": {} for name in names if name not in fields}}
 
 
 def affinity_terms(affinity: Object) -> Iterator[Object]:

@@ -1,7 +1,6 @@
 """Doors to one part of an object each: a pod's ephemeral containers and its resources, a certificate's approval.
 
-What is sent is the whole object; only the part is taken from it. Resizing is refused: no kubelet of this project can
-change the resources of a running container yet, and accepting what never happens would be a lie.
+What is sent is the whole object; only the part is taken from it.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from timonier.api.errors import Forbidden
 from timonier.apiserver import bodies
 from timonier.apiserver.answers import of_object
 from timonier.apiserver.documents import Answer
@@ -26,16 +24,16 @@ if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
 
+SIZES = ("resources", "resizePolicy")
+"""What a resize changes of a container."""
+
+
 async def serve(server: ApiServer, request: Request) -> Answer:
     kind, part = request.kind, request.subresource
     assert kind is not None
     now = server.clock.now()
     if request.verb == "get":
         return of_object(request, kind, await server.registry.get(kind, request.namespace, request.name), now)
-    if part == "resize":
-        raise Forbidden(f'pods "{request.name}" is forbidden: resizing running containers is not supported by this '
-                        "cluster's nodes; change the pod template and let its controller replace the pod",
-                        resource="pods", name=request.name)
     applied = request.verb == "patch" and bodies.media_type(request) == apply.MEDIA_TYPE
     wanted: Edit
     if request.verb == "update":
@@ -67,8 +65,25 @@ def taken(part: str, old: Object, new: Object, now: Time) -> Object:
         before, conditions = ((each.get("status") or {}).get("conditions") or [] for each in (old, new))
         conditions = stamped(conditions, before, now)
         return old | {"metadata": metadata, "status": (old.get("status") or {}) | {"conditions": conditions}}
-    containers = (new.get("spec") or {}).get("ephemeralContainers") or []
-    return old | {"metadata": metadata, "spec": old["spec"] | {"ephemeralContainers": containers}}
+    spec = new.get("spec") or {}
+    taken_over = resized(old["spec"], spec) if part == "resize" else \
+        old["spec"] | {"ephemeralContainers": spec.get("ephemeralContainers") or []}
+    return old | {"metadata": metadata, "spec": taken_over}
+
+
+def resized(old: Object, new: Object) -> Object:
+    """The old spec with the resources of the new one. Other containers are taken as they are, for validation to see."""
+    spec = {key: value for key, value in old.items() if key != "resources"}
+    if "resources" in new:
+        spec["resources"] = new["resources"]
+    for field in ("containers", "initContainers"):
+        now, then = new.get(field) or [], old.get(field) or []
+        if [each.get("name") for each in now] == [each.get("name") for each in then]:
+            now = [{key: value for key, value in there.items() if key not in SIZES}
+                   | {key: each[key] for key in SIZES if key in each} for each, there in zip(now, then, strict=True)]
+        if now or field in old:
+            spec[field] = now
+    return spec
 
 
 def same(sent: Object, old: Object) -> Object:

@@ -111,6 +111,8 @@ class Knowledge:
     """Ids of containers whose postStart hook has not returned."""
     messages: dict[str, str] = field(default_factory=dict)
     """What containers left at their termination message path, by id."""
+    asks_for_other_resources: bool = False
+    """Whether the pod was resized since its containers were given what they have."""
     ended: Ended | None = None
     start_time: Time = 0.0
 

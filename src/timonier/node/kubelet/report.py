@@ -15,7 +15,7 @@ import msgspec
 from timonier.api import errors
 from timonier.api.types import core_v1
 from timonier.kit.clock import Clock
-from timonier.node.kubelet import names
+from timonier.node.kubelet import names, resize
 from timonier.node.kubelet.api import Api, Unreachable
 
 log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 10.0
 REPLACED = ("podIPs", "hostIPs")
 """Lists that strategic merge would otherwise mix with what was there before."""
-CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled")
+CONDITIONS = ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled", resize.PENDING)
 """The kubelet's own; what others say of a pod is never written back."""
 OF_OTHERS = ("nominatedNodeName", "resourceClaimStatuses", "resize")
 
@@ -36,15 +36,20 @@ def difference(old: core_v1.PodStatus, new: core_v1.PodStatus) -> dict[str, Any]
         if before.get(name) == after.get(name):
             continue
         if name == "conditions":
-            known = {one["type"]: one for one in before.get(name, [])}
-            if fresh := [dict.fromkeys(known.get(one["type"], ())) | one for one in after.get(name, [])
-                         if one["type"] in CONDITIONS and known.get(one["type"]) != one]:
+            if fresh := conditions(before.get(name, []), after.get(name, [])):
                 patch[name] = fresh
         elif name in REPLACED and before.get(name):
             patch[name] = [*after.get(name, []), {"$patch": "replace"}]
         else:
             patch[name] = after.get(name)
     return patch
+
+
+def conditions(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A patch of the kubelet's own conditions."""
+    then, now = ({one["type"]: one for one in listed if one["type"] in CONDITIONS} for listed in (before, after))
+    changed = [dict.fromkeys(then.get(kind, ())) | one for kind, one in now.items() if then.get(kind) != one]
+    return [*changed, *({"type": kind, "$patch": "delete"} for kind in then if kind not in now)]
 
 
 @dataclass

@@ -13,7 +13,7 @@ from timonier.api.times import rfc3339
 from timonier.api.types import core_v1
 from timonier.kit.clock import Time
 from timonier.node.cri.contract import ContainerState
-from timonier.node.kubelet import names
+from timonier.node.kubelet import names, resize
 from timonier.node.kubelet.observed import Knowledge, Observed, Run, Waiting
 from timonier.node.kubelet.plan import ENDED_PHASES, has_initialised, matches_restart_rule, should_run
 from timonier.node.kubelet.resources import qos_class
@@ -61,7 +61,9 @@ def pod_status(pod: core_v1.Pod, observed: Observed, knowledge: Knowledge, host:
         for one in (*sidecar_statuses(pod, status), *status.containerStatuses):
             one.ready = False
             one.started = False
-    status.conditions = conditions(pod, status, observed, now)
+    if pod.spec.resources is not None:
+        status.resources, status.allocatedResources = pod.spec.resources, dict(pod.spec.resources.requests)
+    status.conditions = conditions(pod, status, observed, knowledge, now)
     return status
 
 
@@ -97,10 +99,7 @@ class Teller:
             if status.state and status.state.terminated:
                 status.lastState = core_v1.ContainerState(terminated=status.state.terminated)
             status.state = wait(waiting)
-        if run.running and container.resources:
-            status.resources = container.resources
-            status.allocatedResources = dict(container.resources.requests)
-        return status
+        return has(status, container)
 
     def without_run(self, container: core_v1.Container,
                     old: core_v1.ContainerStatus | None) -> core_v1.ContainerStatus:
@@ -120,7 +119,7 @@ class Teller:
         initialising = bool(self.pod.spec.initContainers) and not has_initialised(self.pod, self.observed)
         default = Waiting("PodInitializing" if initialising else "ContainerCreating")
         status.state = wait(self.knowledge.waiting.get(container.name, default))
-        return status
+        return has(status, container)
 
     def finished_init(self, container: core_v1.Container) -> bool:
         """Whether it is an init container that has done its work and was cleaned away."""
@@ -157,6 +156,14 @@ class Teller:
 def wait(waiting: Waiting) -> core_v1.ContainerState:
     return core_v1.ContainerState(waiting=core_v1.ContainerStateWaiting(reason=waiting.reason,
                                                                         message=waiting.message))
+
+
+def has(status: core_v1.ContainerStatus, container: core_v1.Container) -> core_v1.ContainerStatus:
+    """The status with what the container has, or will have once it runs."""
+    if container.resources is not None:
+        status.resources = container.resources
+        status.allocatedResources = dict(container.resources.requests)
+    return status
 
 
 def mounts(container: core_v1.Container) -> list[core_v1.VolumeMountStatus]:
@@ -203,9 +210,9 @@ def runs_again(pod: core_v1.Pod, container: core_v1.Container, end: core_v1.Cont
 
 # Conditions.
 
-def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, observed: Observed,
+def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, observed: Observed, knowledge: Knowledge,
                now: Time) -> list[core_v1.PodCondition]:
-    """The kubelet's five conditions, and everybody else's as they are."""
+    """The kubelet's five conditions, that of a resize which it does not do, and everybody else's as they are."""
     containers = containers_ready(pod, status)
     own = [
         core_v1.PodCondition(type="PodReadyToStartContainers", status=TRUE if observed.sandbox else FALSE),
@@ -213,6 +220,7 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, observed: Observed,
         ready(pod, containers),
         containers,
         core_v1.PodCondition(type="PodScheduled", status=TRUE),
+        *([resize.condition()] if knowledge.asks_for_other_resources else []),
     ]
     before = {condition.type: condition for condition in pod.status.conditions}
     for condition in own:
@@ -221,6 +229,7 @@ def conditions(pod: core_v1.Pod, status: core_v1.PodStatus, observed: Observed,
         condition.lastTransitionTime = old.lastTransitionTime if old and same else rfc3339(now)
         if pod.metadata.generation:
             condition.observedGeneration = pod.metadata.generation
+    before.pop(resize.PENDING, None)
     return [*own, *before.values()]
 
 

@@ -16,7 +16,7 @@ from timonier.api import times
 from timonier.api.types import core_v1
 from timonier.kit.clock import Seconds
 from timonier.node.cri.contract import NotInRuntime, RuntimeFailure
-from timonier.node.kubelet import last_words, names
+from timonier.node.kubelet import last_words, names, resize
 from timonier.node.kubelet.admit import matches_node
 from timonier.node.kubelet.api import Unreachable
 from timonier.node.kubelet.backoff import BackOff
@@ -45,8 +45,9 @@ class PodWorker:
     """Everything that happens to one pod on this node. `run` is its task."""
 
     def __init__(self, context: KubeletContext, pod: core_v1.Pod, rejected: Ended | None = None) -> None:
-        self.context, self.pod, self.uid = context, pod, pod.metadata.uid
-        self.knowledge = Knowledge(ended=rejected)
+        self.context, self.uid, self.given = context, pod.metadata.uid, resize.given(pod)
+        self.pod = resize.as_it_runs(pod, self.given)
+        self.knowledge = Knowledge(ended=rejected, asks_for_other_resources=self.pod is not pod)
         self.knowledge.adopt(pod.status)
         self.knowledge.start_time = times.parse(pod.status.startTime) if pod.status.startTime else context.clock.now()
         self.wake = asyncio.Event()
@@ -70,7 +71,10 @@ class PodWorker:
             pod.metadata.annotations != self.pod.metadata.annotations
         if changed:
             self._volumes_at = None
-        self.pod = pod
+        generation, self.pod = self.pod.metadata.generation, resize.as_it_runs(pod, self.given)
+        self.knowledge.asks_for_other_resources = self.pod is not pod
+        if self.pod is not pod and pod.metadata.generation != generation:
+            self.context.tell(pod, f"Resize{resize.INFEASIBLE}", resize.told(pod), type="Warning")
         if pod.metadata.deletionTimestamp:
             self.leaving.set()
         self.wake.set()
