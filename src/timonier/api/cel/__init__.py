@@ -5,8 +5,8 @@ with the values of its variables and a `Meter`. Values are plain JSON, seen thro
 makes of schemas. `estimate` says what an expression may cost at worst. Everything is pure: authorisation checks are a
 function among the values (`library.authorizer`).
 
-Reading order: `lexer → parse → macros → check → evaluate → loops`, then `library/`, a module a library. Policies and
-rules, which use expressions, are elsewhere.
+Reading order: `lexer → parse → macros → check → evaluate → closures → loops`, then `library/`, a module a library.
+Policies and rules, which use expressions, are elsewhere.
 """
 
 from __future__ import annotations
