@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support import schema_objects
 
 from timonier.api.check import OFF, Unreadable, check, strict
-from timonier.api.duplicates import duplicates, may_repeat
+from timonier.api.duplicates import duplicates, in_order, may_repeat
 from timonier.api.fill import fill
 from timonier.api.schema import definition, definitions, docs
 
@@ -143,6 +143,12 @@ def test_duplicate_fields_are_named_in_order():
     text = b'{"a":1,"a":{"b":1,"b":2},"c":[{"d":1,"d":1}]}'
     assert duplicates(text) == ['duplicate field "a"', 'duplicate field "a.b"', 'duplicate field "c[0].d"']
     assert duplicates("[" * 100_000 + "]" * 100_000) == []
+
+
+def test_complaints_come_in_the_order_in_which_a_decoder_has_reason_for_them() -> None:
+    text = rb'{"a":1,"x":[{"y":1,"b":2,"b":3}],"a":2,"\"z":0}'
+    complaints = ['duplicate field "a"', 'duplicate field "x[0].b"', 'unknown field "x[0].y"', 'unknown field ""z"']
+    assert in_order(text, complaints) == [complaints[2], complaints[1], complaints[0], complaints[3]]
 
 
 def as_json_schema(node: dict[str, Any], *, top: bool = False) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import orjson
@@ -63,3 +64,33 @@ def report(value: Any, path: str) -> list[str]:
         for index, child in enumerate(value):
             complaints += report(child, f"{path}[{index}]")
     return complaints
+
+
+class Pairs(list[tuple[str, Any]]):
+    """An object as it was written."""
+
+
+def in_order(text: bytes, complaints: list[str]) -> list[str]:
+    """Complaints about fields of a JSON text, in the order in which a decoder that reads it once has reason for them:
+    at an unknown field when it comes first, at a duplicate one when it comes again.
+    """
+    met: dict[str, list[int]] = {}
+    for number, path in enumerate(paths(json.loads(text, object_pairs_hook=Pairs), "")):
+        met.setdefault(path, []).append(number)
+
+    def first_reason(complaint: str) -> int:
+        what, _, quoted = complaint.partition(" field ")
+        return met[quoted[1:-1]][1 if what == "duplicate" else 0]
+    return sorted(complaints, key=first_reason)
+
+
+def paths(value: Any, path: str) -> Iterator[str]:
+    """The paths of all fields, as they come."""
+    if isinstance(value, Pairs):
+        for key, child in value:
+            place = f"{path}.{key}" if path else key
+            yield place
+            yield from paths(child, place)
+    elif isinstance(value, list):
+        for index, child in enumerate(value):
+            yield from paths(child, f"{path}[{index}]")

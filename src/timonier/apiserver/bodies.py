@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from timonier.api import check, kinds
-from timonier.api.duplicates import duplicates, may_repeat
+from timonier.api.duplicates import duplicates, in_order, may_repeat
 from timonier.api.errors import BadRequest, Cause, UnsupportedMediaType, invalid
 from timonier.api.kinds import Kind
 from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
@@ -244,6 +244,8 @@ def checked(value: Object, kind: Kind, request: Request, repeated: Complaints = 
     mode = field_validation(request)
     result = kind.shape.check(value)
     complaints = [*repeated(), *result.unknown] if mode != "Ignore" else []
+    if len(complaints) > 1 and kind.custom is None and media_type(request) in ("", JSON):
+        complaints = in_order(request.body, complaints)  # the fields of others are looked at once they are all read
     if complaints and mode == "Strict":
         raise check.strict(kind.version, kind.kind, complaints)
     for complaint in complaints:

@@ -100,6 +100,9 @@ async def test_the_doors_write_what_is_theirs(cluster):
     assert "certificate" not in approved["status"]
     assert approved["status"]["conditions"][0]["lastUpdateTime"]
     assert approved["status"]["conditions"][0]["lastTransitionTime"]
+    noted = await cluster.patch(f"{PATH}/r/approval", {"metadata": {"annotations": {"why": "known"}}})
+    assert noted.json["metadata"]["annotations"] == {"why": "known"}
+    approved = noted.json
     issued = base64.b64encode(authority(cluster.clock.now()).certificate.public_bytes(Encoding.PEM)).decode()
     signed = (await cluster.put(f"{PATH}/r/status", approved | {"spec": {}, "status": {
         "conditions": [condition(reason="Changed")], "certificate": issued}})).json

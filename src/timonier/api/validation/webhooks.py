@@ -166,10 +166,10 @@ def service_reference(service: Obj, path: str, causes: Causes) -> None:
 
 
 def url_path(route: str, path: str, causes: Causes) -> None:
-    if not route.startswith("/"):
-        causes.invalid(path, route, "must start with a '/'")
     if route in ("", "/"):
         return
+    if not route.startswith("/"):
+        causes.invalid(path, route, "must start with a '/'")
     segments = route[1:].split("/")
     if segments[-1] == "" and len(segments) > 1:
         segments.pop()

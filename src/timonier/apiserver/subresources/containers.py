@@ -57,14 +57,14 @@ async def serve(server: ApiServer, request: Request) -> Answer:
 
 
 def taken(part: str, old: Object, new: Object, now: Time) -> Object:
-    """The old object with one part of the new one."""
+    """The old object with one part of the new one. With an approval, metadata comes along."""
     given = new.get("metadata") or {}
-    guard = {field: given[field] for field in ("resourceVersion", "uid") if given.get(field)}
-    metadata = {key: value for key, value in old["metadata"].items() if key not in ("resourceVersion", "uid")} | guard
     if part == "approval":
         before, conditions = ((each.get("status") or {}).get("conditions") or [] for each in (old, new))
         conditions = stamped(conditions, before, now)
-        return old | {"metadata": metadata, "status": (old.get("status") or {}) | {"conditions": conditions}}
+        return old | {"metadata": given, "status": (old.get("status") or {}) | {"conditions": conditions}}
+    guard = {field: given[field] for field in ("resourceVersion", "uid") if given.get(field)}
+    metadata = {key: value for key, value in old["metadata"].items() if key not in ("resourceVersion", "uid")} | guard
     spec = new.get("spec") or {}
     taken_over = resized(old["spec"], spec) if part == "resize" else \
         old["spec"] | {"ephemeralContainers": spec.get("ephemeralContainers") or []}
