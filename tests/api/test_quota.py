@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from timonier.api.quantity import parse
 from timonier.api.quota import others, pods, scopes
-from timonier.api.quota.charge import Refused, Write, charged
+from timonier.api.quota.charge import Write, charged
+from timonier.api.quota.limited import Limited, Refused
 from timonier.api.quota.usage import measure, resource_of
 from timonier.api.times import rfc3339
 
@@ -216,6 +217,43 @@ def test_a_change_is_charged_what_it_adds():
         "q": {"services": "1", "services.nodeports": "2"}}
     assert charged([limited], {}, create(before, "services", old=after)) == {}
     assert charged([limited], {}, create(pod(), old=pod())) == {}
+
+
+HIGH = {"scopeName": "PriorityClass", "operator": "In", "values": ["high", "higher"]}
+
+
+@pytest.mark.parametrize(("limit", "obj", "quotas", "words"), [
+    pytest.param(Limited("", "pods", ("cpu",)), pod(requests(cpu="1")), [],
+                 "insufficient quota to consume: cpu,requests.cpu", id="by-name"),
+    pytest.param(Limited("", "pods", ("cpu",)), pod(requests(cpu="1")), [quota({"cpu": "2"})],
+                 "insufficient quota to consume: requests.cpu", id="in-part"),
+    pytest.param(Limited("", "pods", ("cpu",)), pod(requests(cpu="1")), [quota({"cpu": "2", "requests.cpu": "2"})],
+                 "", id="covered"),
+    pytest.param(Limited("", "pods", ("cpu",)), pod(), [], "", id="not-used"),
+    pytest.param(Limited("", "services", ("cpu",)), pod(requests(cpu="1")), [], "", id="another-resource"),
+    pytest.param(Limited("", "pods", scopes=(HIGH,)), pod(priorityClassName="high"), [quota({"pods": "2"})],
+                 "insufficient quota to match these scopes: [{PriorityClass In [high higher]}]", id="by-scope"),
+    pytest.param(Limited("", "pods", scopes=(HIGH,)), pod(priorityClassName="low"), [], "", id="another-scope"),
+    pytest.param(Limited("", "pods", scopes=(HIGH,)), pod(priorityClassName="high"),
+                 [quota({"pods": "2"}, scopeSelector={"matchExpressions": [HIGH]})], "", id="scope-covered"),
+])
+def test_what_is_limited_needs_a_quota_that_counts_it(limit, obj, quotas, words):
+    write = Write("", "pods", obj, None, NOW, (limit,))
+    if not words:
+        charged(quotas, {}, write)
+        return
+    with pytest.raises(Refused) as caught:
+        charged(quotas, {}, write)
+    assert str(caught.value) == words
+
+
+def test_a_change_that_uses_no_more_needs_no_quota():
+    claim = {"metadata": {"name": "a"}, "spec": {"resources": {"requests": {"storage": "1Gi"}}}}
+    limits = (Limited("", "persistentvolumeclaims", ("storage",)),)
+    assert charged([], {}, Write("", "persistentvolumeclaims", claim, claim, NOW, limits)) == {}
+    larger = claim | {"spec": {"resources": {"requests": {"storage": "2Gi"}}}}
+    with pytest.raises(Refused, match=r"insufficient quota to consume: requests\.storage"):
+        charged([], {}, Write("", "persistentvolumeclaims", larger, claim, NOW, limits))
 
 
 def test_any_resource_can_be_counted():

@@ -60,7 +60,7 @@ class ApiServerSettings(AccessSettings, AuditSettings):
     disable_admission_plugins: tuple[str, ...] = ()
     """Admission plugins not to run, of those that run by default; several may be separated by commas."""
     admission_control_config_file: Path | None = None
-    """AdmissionConfiguration (YAML) with the configuration of plugins; PodSecurity takes one."""
+    """AdmissionConfiguration (YAML) with the configuration of plugins that take one."""
 
     watch_history: int = 10_000
     """Changes of each kind that are kept in memory for watches that resume."""

@@ -10,7 +10,8 @@ from support.api_server import pod, running
 
 from timonier.api.podsecurity.policy import Standard
 from timonier.apiserver.admission.configuration import read
-from timonier.apiserver.admission.pod_security import PodSecurity
+from timonier.apiserver.admission.order import CONFIGURABLE
+from timonier.apiserver.admission.pod_security import PodSecurity, configured
 from timonier.kit.fatal import CannotRun
 
 NAMESPACES = "/api/v1/namespaces"
@@ -126,10 +127,10 @@ async def test_users_can_be_exempt(tmp_path):
     ("kind: Other", "must be an AdmissionConfiguration"), ("[", "no YAML"), ("- a", "must hold an object"),
     (CONFIGURATION.replace("baseline", "strict") % "a", "must be one of privileged"),
     (CONFIGURATION.replace("enforce:", "inforce:") % "a", "unknown field defaults.inforce"),
-    (CONFIGURATION.replace("- name: PodSecurity", "- name: EventRateLimit") % "a", "EventRateLimit takes no"),
+    (CONFIGURATION.replace("- name: PodSecurity", "- name: AlwaysDeny") % "a", "AlwaysDeny takes no"),
 ])
 def test_a_configuration_that_cannot_be_used_is_refused(tmp_path, text, words):
     path = tmp_path / "admission.yaml"
     path.write_text(text)
     with pytest.raises(CannotRun, match=words):
-        read(path)
+        configured(read(path, CONFIGURABLE)["PodSecurity"])

@@ -8,16 +8,13 @@ from typing import Any
 
 from timonier.api.quota import pods, scopes
 from timonier.api.quota.amounts import added, beyond, increase, negative, only, told, without_zeros
+from timonier.api.quota.limited import Limited, Refused, check_covered
 from timonier.api.quota.usage import Measure, measure
 from timonier.kit.clock import Time
 
 Object = dict[str, Any]
 Used = Mapping[str, Mapping[str, str]]
 """Usage by the name of a quota."""
-
-
-class Refused(Exception):
-    """A write that a quota does not allow; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +26,8 @@ class Write:
     obj: Object
     old: Object | None
     now: Time
+    limits: Sequence[Limited] = ()
+    """What may be used only where a quota counts it."""
 
 
 def concerned(write: Write) -> Measure | None:
@@ -48,20 +47,20 @@ def charged(quotas: Sequence[Object], used: Used, write: Write) -> dict[str, dic
     counting = [quota for quota in quotas if counts(quota, found, write.group, write.resource, write.obj)]
     for quota in counting:
         check_words(quota, found, used, write)
-    if not counting:
+    if not counting and not write.limits:
         return {}
     usage = found.usage(write.obj, write.now)
     if wrong := negative(usage):
         raise Refused(f"quota usage is negative for resource(s): {','.join(wrong)}")
-    result = {}
-    for quota in counting:
-        more = usage
-        if write.old is not None and counts(quota, found, write.group, write.resource, write.old):
-            more = increase(usage, found.usage(write.old, write.now))
-        requested = only(without_zeros(more), hard(quota))
-        if requested:
-            result[name_of(quota)] = raised(quota, used_of(quota, used), requested)
-    return result
+    added_usage = usage if write.old is None else increase(usage, found.usage(write.old, write.now))
+    more = {name_of(quota): without_zeros(
+        added_usage if write.old is not None and counts(quota, found, write.group, write.resource, write.old)
+        else usage) for quota in counting}
+    if write.limits and (any(more.values()) if counting else without_zeros(added_usage)):
+        names = {name for quota in counting for name in hard(quota) if found.names(name)}
+        check_covered(write.limits, (write.group, write.resource), write.obj, usage, names, quotas)
+    return {name_of(quota): raised(quota, used_of(quota, used), requested) for quota in counting
+            if (requested := only(more[name_of(quota)], hard(quota)))}
 
 
 def counts(quota: Object, found: Measure, group: str, resource: str, obj: Object) -> bool:

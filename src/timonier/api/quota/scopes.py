@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from timonier.api.quality import BEST_EFFORT, qos_class
@@ -21,10 +21,13 @@ def requirements(spec: Object) -> list[Object]:
 def matches(spec: Object, group: str, resource: str, obj: Object) -> bool:
     """Whether a quota's scopes let it count an object. No scope is about anything but pods and volume claims."""
     wanted = requirements(spec)
-    if not wanted:
-        return True
+    return not wanted or len(matching(wanted, group, resource, obj)) == len(wanted)
+
+
+def matching(wanted: Iterable[Object], group: str, resource: str, obj: Object) -> list[Object]:
+    """Those of the requirements that an object meets."""
     judge = {("", "pods"): pod, ("", "persistentvolumeclaims"): claim}.get((group, resource))
-    return judge is not None and all(judge(each, obj) for each in wanted)
+    return [each for each in wanted if judge(each, obj)] if judge is not None else []
 
 
 def pod(requirement: Object, obj: Object) -> bool:

@@ -1,47 +1,68 @@
-"""The file that configures plugins: an AdmissionConfiguration, with a PodSecurityConfiguration in it or beside it.
+"""The file that configures plugins: an AdmissionConfiguration, with a document for each plugin in it or beside it.
 
-Source: Kubernetes documentation, "Apply Pod Security Standards at the Cluster Level"; apiserver.config.k8s.io/v1.
+What a plugin's document says is read by the plugin's own module; here it is found, and told whose it is.
+Source: apiserver.config.k8s.io/v1.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from timonier.api.podsecurity.policy import MODES, Policy, policy_of
-from timonier.apiserver.admission.pod_security import Exemptions
 from timonier.kit.fatal import CannotRun, needed
 
 OPTION = "--admission-control-config-file"
 KIND, GROUP = "AdmissionConfiguration", "apiserver.config.k8s.io/"
-POD_SECURITY = "pod-security.admission.config.k8s.io/"
-EXEMPT = ("usernames", "namespaces", "runtimeClasses")
 
 
 @dataclass(frozen=True)
-class Configuration:
-    """What plugins are told."""
+class Document:
+    """What one plugin is told. `path` is the file that it stands in; of no file, it is empty."""
 
-    pod_security: Policy = field(default_factory=Policy)
-    exemptions: Exemptions = field(default_factory=Exemptions)
+    path: Path = Path()
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+    def wrong(self, why: str) -> CannotRun:
+        return CannotRun(f"{OPTION} {self.path}: {why}")
+
+    def checked(self, kind: str, groups: Collection[str]) -> Mapping[str, Any]:
+        """The content, if it is of that kind in a version of one of the groups. Raises CannotRun."""
+        group = str(self.content.get("apiVersion")).partition("/")[0]
+        if self.content.get("kind") != kind or group not in groups:
+            raise self.wrong(f"must be a {kind} of {' or '.join(groups)}")
+        return self.content
+
+    def known(self, given: Mapping[str, Any], fields: Collection[str], where: str = "") -> None:
+        """Raises CannotRun for a field that there is not."""
+        for name in given:
+            if name not in fields:
+                raise self.wrong(f"unknown field {where}{name}")
+
+    def objects(self, name: str) -> list[Mapping[str, Any]]:
+        """A field that is a list of objects. Raises CannotRun."""
+        found = self.content.get(name) or []
+        if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+            raise self.wrong(f"{name} must be a list of objects")
+        return found
 
 
-def read(path: Path | None) -> Configuration:
-    """What a file says; nothing where there is none. Raises CannotRun."""
+def read(path: Path | None, configurable: Collection[str]) -> dict[str, Document]:
+    """What a file says, by the plugin's name; nothing where there is none. Raises CannotRun."""
     if path is None:
-        return Configuration()
+        return {}
     document = parsed(path)
     if document.get("kind") != KIND or not str(document.get("apiVersion")).startswith(GROUP):
         raise CannotRun(f"{OPTION} {path}: must be an {KIND} of {GROUP}v1")
-    configuration = Configuration()
+    found: dict[str, Document] = {}
     for entry in document.get("plugins") or ():
-        name = entry.get("name")
-        if name != "PodSecurity":
+        name, beside = entry.get("name"), entry.get("path")
+        if name not in configurable:
             raise CannotRun(f"{OPTION} {path}: {name} takes no configuration in this server")
-        beside = entry.get("path")
-        configuration = pod_security(path, parsed(path.parent / beside) if beside else entry.get("configuration") or {})
-    return configuration
+        own = path.parent / beside if beside else path
+        found[name] = Document(own, parsed(own) if beside else entry.get("configuration") or {})
+    return found
 
 
 def parsed(path: Path) -> dict[str, Any]:
@@ -56,20 +77,3 @@ def parsed(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise CannotRun(f"{OPTION} {path}: must hold an object")
     return document
-
-
-def pod_security(path: Path, document: dict[str, Any]) -> Configuration:
-    """Defaults and exemptions of a PodSecurityConfiguration."""
-    kind, group = document.get("kind"), str(document.get("apiVersion"))
-    if not group.startswith(POD_SECURITY) or kind != "PodSecurityConfiguration":
-        raise CannotRun(f"{OPTION} {path}: must be a PodSecurityConfiguration of {POD_SECURITY}v1")
-    defaults, exemptions = document.get("defaults") or {}, document.get("exemptions") or {}
-    known = {name for mode in MODES for name in (mode, f"{mode}-version")}
-    for where, given, allowed in (("defaults", defaults, known), ("exemptions", exemptions, set(EXEMPT))):
-        for name in given.keys() - allowed:
-            raise CannotRun(f"{OPTION} {path}: unknown field {where}.{name}")
-    labels = {f"pod-security.kubernetes.io/{name}": str(value) for name, value in defaults.items()}
-    policy, wrong = policy_of(labels, Policy())
-    if wrong:
-        raise CannotRun(f"{OPTION} {path}: defaults: {wrong[0].message}")
-    return Configuration(policy, Exemptions(*(frozenset(exemptions.get(name) or ()) for name in EXEMPT)))

@@ -5,19 +5,20 @@ Source: Kubernetes documentation, "Admission Control in Kubernetes"; kubernetes/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from timonier.api.kinds import Kind
+from timonier.apiserver.admission import event_rate_limit, pod_security, quota_limits
 from timonier.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
     CertificateSubjectRestriction,
     ClusterTrustBundleAttest,
 )
-from timonier.apiserver.admission.configuration import Configuration, read
+from timonier.apiserver.admission.configuration import Document, read
 from timonier.apiserver.admission.contract import Plugin
 from timonier.apiserver.admission.defaults import DefaultIngressClass, DefaultStorageClass
 from timonier.apiserver.admission.escalation import EscalationCheck
@@ -72,7 +73,7 @@ class Parts:
     """What plugins are made of."""
 
     server: ApiServer
-    configuration: Configuration
+    documents: Mapping[str, Document] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
     policy_counts: PolicyCounts = field(default_factory=PolicyCounts)
 
@@ -88,8 +89,11 @@ class Parts:
 
     @cached_property
     def pod_security(self) -> PodSecurity:
-        config = self.configuration
-        return PodSecurity(self.server.registry, config.pod_security, config.exemptions)
+        return PodSecurity(self.server.registry, *pod_security.configured(self.document("PodSecurity")))
+
+    def document(self, name: str) -> Document:
+        """What the administrator tells a plugin; it may be nothing."""
+        return self.documents.get(name, Document())
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,8 @@ ORDER = (
     on("Priority", lambda parts: Priority(parts.server.registry)),
     on("DefaultTolerationSeconds", lambda parts: DefaultTolerationSeconds()),
     Row("PodTolerationRestriction", lambda parts: PodTolerationRestriction(parts.server.registry)),
-    Row("EventRateLimit"),
+    Row("EventRateLimit", lambda parts: event_rate_limit.EventRateLimit(
+        event_rate_limit.configured(parts.document("EventRateLimit")), parts.server.clock)),
     Row("ExtendedResourceToleration", lambda parts: ExtendedResourceToleration()),
     on("DefaultStorageClass", lambda parts: DefaultStorageClass(parts.server.registry)),
     on("StorageObjectInUseProtection", lambda parts: StorageObjectInUseProtection()),
@@ -147,11 +152,14 @@ ORDER = (
     on("ValidatingAdmissionPolicy", lambda parts: ValidatingPolicies(*parts.policies)),
     on("ValidatingAdmissionWebhook", lambda parts: ValidatingWebhooks(parts.webhooks(VALIDATING))),
     on(RBAC, lambda parts: EscalationCheck(parts.server.authoriser)),
-    on("ResourceQuota", lambda parts: ResourceQuota(parts.server.registry, parts.server.clock)),
+    on("ResourceQuota", lambda parts: ResourceQuota(
+        parts.server.registry, parts.server.clock, quota_limits.configured(parts.document("ResourceQuota")))),
     Row("AlwaysDeny", lambda parts: AlwaysDeny()),
 )
 """All plugins of Kubernetes v1.37, and one of ours. NodeRestriction runs unless disabled: not so in Kubernetes itself,
 but in everything that installs it."""
+CONFIGURABLE = frozenset({"EventRateLimit", "PodSecurity", "ResourceQuota"})
+"""Plugins that the administrator can tell something in a file."""
 BY_NAME = {row.name: row for row in ORDER}
 
 
@@ -159,7 +167,7 @@ def chain(server: ApiServer) -> Chain:
     """The plugins that the settings ask for. Raises CannotRun for one that does not exist or is not built."""
     settings = server.settings
     wanted = chosen(names(settings.enable_admission_plugins), names(settings.disable_admission_plugins))
-    parts = Parts(server, read(settings.admission_control_config_file))
+    parts = Parts(server, read(settings.admission_control_config_file, CONFIGURABLE))
     made = Chain([row.make(parts) for row in wanted if row.make is not None], server.clock.monotonic)
     server.metrics.sources += [made.families, parts.counts.families, parts.policy_counts.families,
                                parts.pod_security.counts.families]

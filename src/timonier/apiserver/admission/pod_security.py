@@ -15,7 +15,8 @@ from timonier.api.errors import invalid
 from timonier.api.kinds import BY_ID
 from timonier.api.podsecurity.evaluate import violations
 from timonier.api.podsecurity.pods import Pod, Violation
-from timonier.api.podsecurity.policy import LATEST, LEVELS, PREFIX, PRIVILEGED, Policy, Standard, policy_of
+from timonier.api.podsecurity.policy import LATEST, LEVELS, MODES, PREFIX, PRIVILEGED, Policy, Standard, policy_of
+from timonier.apiserver.admission.configuration import Document
 from timonier.apiserver.admission.contract import CREATE, UPDATE, Plugin, Registry, name_of, refuse
 from timonier.apiserver.meters import Labels, counter
 from timonier.apiserver.request import Attributes, Object
@@ -35,6 +36,8 @@ IGNORED = frozenset({"exec", "attach", "binding", "eviction", "log", "portforwar
 """Subresources of pods that change nothing of what is judged."""
 PODS_LOOKED_AT = 3000
 SERVER_MINOR = 37
+CONFIGURATION, CONFIGURATION_GROUP = "PodSecurityConfiguration", "pod-security.admission.config.k8s.io"
+EXEMPT = ("usernames", "namespaces", "runtimeClasses")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,20 @@ class Exemptions:
     usernames: frozenset[str] = frozenset()
     namespaces: frozenset[str] = frozenset()
     runtime_classes: frozenset[str] = frozenset()
+
+
+def configured(document: Document) -> tuple[Policy, Exemptions]:
+    """Defaults and exemptions of a PodSecurityConfiguration. Raises CannotRun."""
+    if not document.content:
+        return Policy(), Exemptions()
+    content = document.checked(CONFIGURATION, (CONFIGURATION_GROUP,))
+    defaults, exemptions = content.get("defaults") or {}, content.get("exemptions") or {}
+    document.known(defaults, {name for mode in MODES for name in (mode, f"{mode}-version")}, "defaults.")
+    document.known(exemptions, EXEMPT, "exemptions.")
+    policy, wrong = policy_of({f"{PREFIX}{name}": str(value) for name, value in defaults.items()}, Policy())
+    if wrong:
+        raise document.wrong(f"defaults: {wrong[0].message}")
+    return policy, Exemptions(*(frozenset(exemptions.get(name) or ()) for name in EXEMPT))
 
 
 @dataclass

@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from timonier.api.errors import ApiError, Conflict, NotFound
 from timonier.api.kinds import BY_ID
 from timonier.api.quota.amounts import same
-from timonier.api.quota.charge import Refused, Write, charged, concerned
+from timonier.api.quota.charge import Write, charged, concerned
+from timonier.api.quota.limited import Limited, Refused
 from timonier.apiserver.admission.contract import CREATE, UPDATE, Plugin, refuse
 from timonier.apiserver.registry import INTERNAL, Registry
-from timonier.apiserver.request import Attributes, Object
+from timonier.apiserver.request import SERVER, Attributes, Object
 from timonier.kit.clock import Clock
 
 QUOTA = BY_ID["v1/ResourceQuota"]
@@ -50,6 +51,8 @@ class Desk:
 class ResourceQuota(Plugin):
     registry: Registry
     clock: Clock
+    limits: Sequence[Limited] = ()
+    """What is used only where a quota counts it."""
     _seen: int = -1
     _limited: frozenset[str] = frozenset()
     _desks: dict[str, Desk] = field(default_factory=dict)
@@ -69,10 +72,10 @@ class ResourceQuota(Plugin):
 
     async def validate(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         """Raises Forbidden where a quota would be exceeded or does not know, Conflict where others win too often."""
-        namespace = attributes.namespace
-        if obj is None or not namespace or not self.limited(namespace):
+        namespace, limits = attributes.namespace, () if attributes.user is SERVER else self.limits
+        if obj is None or not namespace or not (limits or self.limited(namespace)):
             return
-        write = Write(attributes.group, attributes.resource, obj, old, self.clock.now())
+        write = Write(attributes.group, attributes.resource, obj, old, self.clock.now(), limits)
         if concerned(write) is None:
             return
         mine, desk = Waiting(attributes, write), self._desks.setdefault(namespace, Desk())
