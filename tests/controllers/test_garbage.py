@@ -169,6 +169,24 @@ def test_an_owner_waits_for_a_dependent_that_something_holds():
     assert world.objects == {}
 
 
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(0, 3), st.data())
+def test_a_circle_of_owners_does_not_wait_for_itself(length, more, data):
+    ring = [meta(f"ring{n}", f"ring{(n - 1) % length}") for n in range(length)]
+    world = World(*ring, *(meta(f"more{n}", f"ring{n % length}") for n in range(more)))
+    world.delete("ring0", "Foreground")
+    data.draw(st.randoms()).shuffle(world.queue)
+    world.settle()
+    assert world.objects == {}
+
+
+def test_a_circle_waits_for_what_something_holds():
+    world = World(meta("one", "two"), meta("two", "one"), meta("owned", "one", finalizers=("example.com/keep",)))
+    world.delete("one", "Foreground")
+    world.settle()
+    assert set(world.objects) == {"one", "two", "owned"}
+
+
 def test_one_of_two_owners_gone_is_forgotten():
     world = World(meta("a"), meta("b"), meta("owned", "a", "b"))
     world.delete("a", "Background")

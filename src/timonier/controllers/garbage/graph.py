@@ -76,7 +76,7 @@ class Graph:
         if item.holds(ORPHAN):
             return Verdict(Fate.ORPHAN_DEPENDENTS)
         if item.holds(FOREGROUND):
-            return Verdict(Fate.STAY if self.blockers(item) else Fate.FINISH)
+            return Verdict(Fate.STAY if self.blockers(item) and not self.circular(item) else Fate.FINISH)
         if item.deleting or not item.meta.ownerReferences:
             return Verdict(Fate.STAY)
         absent, waiting, solid = self._sort_owners(item)
@@ -89,6 +89,19 @@ class Graph:
         uid = item.meta.uid
         return [each for each in self.dependents(uid)
                 if any(owner.uid == uid and owner.blockOwnerDeletion for owner in each.meta.ownerReferences)]
+
+    def circular(self, item: Item) -> bool:
+        """Whether all that an object waits for is being deleted in the foreground too, and waits for it in the end."""
+        met: set[str] = set()
+        asked = [item]
+        while asked:
+            each = asked.pop()
+            blockers = self.blockers(each) if each.holds(FOREGROUND) else []
+            if not blockers:
+                return False
+            asked += [other for other in blockers if other.meta.uid not in met]
+            met.update(other.meta.uid for other in blockers)
+        return item.meta.uid in met
 
     def _sort_owners(self, item: Item) -> tuple[list[meta_v1.OwnerReference], ...]:
         absent, waiting, solid = [], [], []
