@@ -13,12 +13,12 @@ from timonier.api import times
 from timonier.api.errors import BadRequest, Cause, Conflict
 from timonier.api.kinds import Kind
 from timonier.api.managed import conform, elements, operations, types
-from timonier.api.managed.compare import Incomparable
 from timonier.api.managed.fields import FieldSet
 from timonier.api.managed.last_applied import synchronised, upgradable
 from timonier.api.managed.managers import BadManagers, Managers, applier, decode, encode, is_reset, updater
 from timonier.api.managed.merge import Unmergeable
 from timonier.api.managed.operations import Conflicts, Door, InVersion, Operation, View
+from timonier.api.managed.whole import Incomparable
 from timonier.api.patches.clone import clone
 from timonier.apiserver.conversion import from_storage, is_view, to_storage
 from timonier.apiserver.resources import Resources

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from timonier.api.managed.elements import FIELD
-from timonier.api.managed.fields import SELF, FieldSet, children, joined
-from timonier.api.managed.types import ListOf, MapOf, NoKey, Type
+from timonier.api.managed.fields import FieldSet, children, joined
+from timonier.api.managed.types import ListOf, NoKey, Type
+from timonier.api.managed.whole import Incomparable, all_of
 
 
 class Absent:
@@ -29,10 +30,6 @@ class Difference:
     changed: FieldSet
     """Fields that are new or have another value."""
     removed: FieldSet
-
-
-class Incomparable(Exception):
-    """A list whose items cannot be told apart; the message says where and why."""
 
 
 def compare(kind: Type, old: Any, new: Any) -> Difference:
@@ -91,7 +88,7 @@ def maps(kind: Type, old: Any, new: Any) -> Nodes:
     if kind.map.atomic or (not before and not after):
         return scalars(kind, old, new)
     if not before:
-        return children(all_of_map(kind.map, after)), None
+        return children(all_of(kind, after)), None
     changed: FieldSet = {}
     removed: FieldSet = {}
     for name, value in after.items():
@@ -125,7 +122,7 @@ def lists(kind: Type, old: Any, new: Any) -> Nodes:
     if kind.list.atomic or (not before and not after):
         return scalars(kind, old, new)
     if not before:
-        return children(all_of_list(kind.list, after)), None
+        return children(all_of(kind, after)), None
     changed: FieldSet = {}
     removed: FieldSet = {}
     was, now = grouped(kind.list, before), grouped(kind.list, after)
@@ -163,48 +160,6 @@ def items(kind: Type, old: Iterable[Any], new: Iterable[Any]) -> Nodes:
 
 
 FORMS: dict[str, Callable[[Type, Any, Any], Nodes]] = {"map": maps, "list": lists, "scalar": scalars}
-
-
-def all_of(kind: Type, value: Any) -> FieldSet:
-    """The node of a value that is all new, or all gone: everything in it, itself, and the structs in between."""
-    if value.__class__ is dict and value and kind.map and not kind.map.atomic:
-        return all_of_map(kind.map, value)
-    if value.__class__ is list and value and kind.list and not kind.list.atomic:
-        return all_of_list(kind.list, value)
-    return {}
-
-
-def all_of_map(kind: MapOf, value: dict[str, Any]) -> FieldSet:
-    if not kind.fields and not (kind.values and kind.values.divisible):
-        return {SELF: {}, **{FIELD + name: {} for name in value}}
-    names = tuple(value)
-    steps, inner = kind.plans.get(names) or kind.plan(names)
-    node = steps.copy()
-    for name, step, below in inner:
-        child = value[name]
-        if not child:
-            continue
-        if child.__class__ is dict and below.map and not below.map.atomic:
-            node[step] = all_of_map(below.map, child)
-        else:
-            node[step] = all_of(below, child)
-    return node
-
-
-def all_of_list(kind: ListOf, value: list[Any]) -> FieldSet:
-    node: FieldSet = {SELF: {}}
-    for place, item in enumerate(value):
-        try:
-            step = kind.element(item)
-        except NoKey as error:
-            raise Incomparable(f"element {place}: {error}") from None
-        if step in node:
-            node[step] = {}
-        elif item.__class__ is dict and item and kind.items.map and not kind.items.map.atomic:
-            node[step] = all_of_map(kind.items.map, item)
-        else:
-            node[step] = all_of(kind.items, item)
-    return node
 
 
 def alike(a: Any, b: Any) -> bool:

@@ -13,10 +13,11 @@ import orjson
 
 from timonier.api.managed import conform
 from timonier.api.managed import fields as sets
-from timonier.api.managed.compare import Incomparable, compare
+from timonier.api.managed.compare import compare
 from timonier.api.managed.fields import FieldSet
 from timonier.api.managed.mention import mentioned
 from timonier.api.managed.operations import Conflict, Door
+from timonier.api.managed.whole import Incomparable
 
 Object = dict[str, Any]
 

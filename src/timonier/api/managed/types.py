@@ -7,11 +7,12 @@ by field, lists as a whole. Source: KEP-555, "Schema"; Kubernetes documentation,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from timonier.api.managed.elements import FIELD, keyed, valued
-from timonier.api.managed.fields import SELF, FieldSet
+from timonier.api.managed.fields import FieldSet
 from timonier.api.schema import Schema, definition
 
 CORE, META, RUNTIME = "io.k8s.api.core.v1.", "io.k8s.apimachinery.pkg.apis.meta.v1.", "io.k8s.apimachinery.pkg.runtime."
@@ -24,6 +25,10 @@ KEY_DEFAULTS: dict[str, dict[str, Any]] = {
 """What keys of list items are when not given, of which the published schema does not tell. Required ones are zero."""
 ZEROS: dict[str, Any] = {"string": "", "integer": 0, "number": 0, "boolean": False}
 SCALARS = {"integer": "numeric", "number": "numeric", "boolean": "boolean"}
+
+
+Whole = Callable[[Any], FieldSet]
+"""Makes the node of a value, with everything in it."""
 
 
 class NoKey(Exception):
@@ -83,11 +88,6 @@ def quoted(names: tuple[str, ...]) -> str:
     return "[" + " ".join(f'"{name}"' for name in names) + "]"
 
 
-Plan = tuple[FieldSet, list[tuple[str, str, "Type"]]]
-"""The steps in a map, each a member by itself, and name, step and type of those fields that have parts."""
-MOST_PLANS = 256
-
-
 @dataclass(slots=True, eq=False)
 class MapOf:
     """A struct (`fields`), a map (`values`), or both: the fields that are known by name and all others."""
@@ -98,27 +98,10 @@ class MapOf:
     atomic: bool = False
     steps: dict[str, tuple[str, Type]] = field(default_factory=dict)
     """The step and type of each field that is known: what walkers look up."""
-    plans: dict[tuple[str, ...], Plan] = field(default_factory=dict)
-    """What `plan` found out. Most objects of a kind have the same few sets of fields."""
 
     def put(self, name: str, child: Type) -> None:
         self.fields[name] = child
         self.steps[name] = (FIELD + name, child)
-
-    def plan(self, names: tuple[str, ...]) -> Plan:
-        """The steps in a map with these fields, itself first, and those of the fields that have parts."""
-        steps: FieldSet = {SELF: {}}
-        inner = []
-        for name in names:
-            step, below = self.steps.get(name) or (FIELD + name, self.values)
-            steps[step] = {}
-            if below and below.divisible:
-                inner.append((name, step, below))
-        if self.values is None or not self.values.divisible:
-            if len(self.plans) >= MOST_PLANS:
-                self.plans.clear()
-            self.plans[names] = steps, inner
-        return steps, inner
 
     def below(self, name: str) -> Type | None:
         """The type of a field."""
@@ -137,6 +120,8 @@ class Type:
     """Whether truth may stand beside numbers, which Python takes for equal."""
     settled: dict[bytes, bytes] = field(default_factory=dict)
     """Sets of fields, and what they are for values of the type (`reconcile`)."""
+    whole: Whole | None = None
+    """What makes the node of a value that is all new, once that was asked (`whole`)."""
 
     @property
     def divisible(self) -> bool:
