@@ -15,7 +15,7 @@ from timonier.api.kinds import Kind
 from timonier.api.managed import conform, elements, operations, types
 from timonier.api.managed.fields import FieldSet
 from timonier.api.managed.last_applied import synchronised, upgradable
-from timonier.api.managed.managers import BadManagers, Managers, applier, decode, encode, is_reset, updater
+from timonier.api.managed.managers import BadManagers, Managers, applier, decode, encode, encoded, is_reset, updater
 from timonier.api.managed.merge import Unmergeable
 from timonier.api.managed.operations import Conflicts, Door, InVersion, Operation, View
 from timonier.api.managed.whole import Incomparable
@@ -44,7 +44,18 @@ class Ownership:
     async def created(self, kind: Kind, obj: Object, manager: str, resets: FieldSet) -> None:
         """Write into a new object that `manager` manages all that it says."""
         door = self.door(kind, "", resets)
-        await self._record(door, kind, obj, door.blank, *given(obj, None), manager)
+        claimed, written = given(obj, None)
+        if claimed:
+            await self._record(door, kind, obj, door.blank, claimed, written, manager)
+            return
+        kind.shape.fill(obj)
+        try:
+            fields = door.fresh(obj)
+        except Incomparable:
+            return  # as in `_record`
+        if fields:
+            version = door.apiVersion
+            obj["metadata"]["managedFields"] = [encoded(updater(manager, version), fields, version, self.now())]
 
     async def changed(self, kind: Kind, obj: Object, old: Object, manager: str, subresource: str,
                       resets: FieldSet) -> None:

@@ -94,14 +94,16 @@ def encode(managers: Managers) -> list[dict[str, Any]]:
     """managedFields: appliers first, then by time and name."""
     ordered = managers if len(managers) < 2 else sorted(managers, key=lambda manager: (
         manager.operation, managers[manager].time, manager.name, managers[manager].apiVersion, manager.subresource))
-    return [encoded(manager, managers[manager]) for manager in ordered]
+    return [encoded(manager, owned.fields, owned.apiVersion, owned.time)
+            for manager, owned in ((manager, managers[manager]) for manager in ordered)]
 
 
-def encoded(manager: Manager, owned: Owned) -> dict[str, Any]:
-    entry: dict[str, Any] = {"manager": manager.name, "operation": manager.operation, "apiVersion": owned.apiVersion}
-    if owned.time:
-        entry["time"] = owned.time
-    entry |= {"fieldsType": FIELDS_TYPE, "fieldsV1": owned.fields}
+def encoded(manager: Manager, fields: FieldSet, apiVersion: str, time: str) -> dict[str, Any]:
+    """What managedFields say of one manager."""
+    entry: dict[str, Any] = {"manager": manager.name, "operation": manager.operation, "apiVersion": apiVersion}
+    if time:
+        entry["time"] = time
+    entry["fieldsType"], entry["fieldsV1"] = FIELDS_TYPE, fields
     if manager.subresource:
         entry["subresource"] = manager.subresource
     return entry

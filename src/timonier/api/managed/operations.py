@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 from timonier.api.managed import fields as sets
 from timonier.api.managed.compare import Difference, alike, compare
 from timonier.api.managed.fields import FieldSet, Path
+from timonier.api.managed.fresh import Fresh, fresh
 from timonier.api.managed.managers import UPDATE, Manager, Managers, Owned, updater
 from timonier.api.managed.mention import mentioned
 from timonier.api.managed.merge import merge
@@ -33,7 +35,7 @@ SERVER_OWNED = sets.of(*((f"f:{name}",) for name in ("apiVersion", "kind", "meta
 """Fields that say what an object is, and are nobody's."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Door:
     """What objects are written through: their type and version, and the fields that this door does not write."""
 
@@ -43,6 +45,11 @@ class Door:
     reset: FieldSet = field(default_factory=dict)
     blank: Object = field(default_factory=dict)
     """An object of the kind that says nothing: what the fields of one that nobody manages yet are held against."""
+
+    @cached_property
+    def fresh(self) -> Fresh:
+        """What makes the fields that the creator of an object manages: those that `update` finds in it."""
+        return fresh(self.type, self.blank, self.reset, SERVER_OWNED)
 
 
 @dataclass(frozen=True, slots=True)
