@@ -195,6 +195,7 @@ class Cluster:
             watch.cancel()
         await asyncio.gather(*self.watches, return_exceptions=True)
         await hooks_of(self.server).close()
+        await self.server.access.close()
 
 
 def settings_for(folder: Path) -> ApiServerSettings:

@@ -1,4 +1,4 @@
-"""Asking somebody else over HTTP, as a kubeconfig file says: webhooks of authentication, authorisation and auditing.
+"""Asking somebody else over HTTP, as a kubeconfig file says: webhooks of authentication, authorisation and admission.
 
 A question is one JSON object that is posted, the answer another. What fails in passing is tried again after a pause,
 which grows; all of it is bounded, since a request of a client waits for it.
@@ -40,13 +40,16 @@ class Webhook:
     limit: Seconds = 30.0
     once: Seconds = 10.0
     tries: int = TRIES
+    pause: Seconds = FIRST_PAUSE
+    """After the first try; it grows."""
 
     @classmethod
-    def from_file(cls, path: Path, clock: Clock, *, limit: Seconds = 30.0) -> Webhook:
+    def from_file(cls, path: Path, clock: Clock, *, limit: Seconds = 30.0,
+                  pause: Seconds = FIRST_PAUSE) -> Webhook:
         """By the current context of a kubeconfig file. Raises CannotRun (ConfigError)."""
         config = load(path)
         connections = Connections(config.ssl_context(), server_name=config.server_name or None)
-        return cls(config, clock, connections, limit=limit, once=min(limit, 10.0))
+        return cls(config, clock, connections, limit=limit, once=min(limit, 10.0), pause=pause)
 
     async def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """The object that is answered. Raises NoAnswer."""
@@ -58,7 +61,7 @@ class Webhook:
             raise NoAnswer(f"no answer within {self.limit:g} s") from error
 
     async def _until_answered(self, body: bytes) -> dict[str, Any]:
-        pause = FIRST_PAUSE
+        pause = self.pause
         for left in reversed(range(self.tries)):
             try:
                 response = await self.connections.request("POST", self.config.server, self._headers(), body,

@@ -1,20 +1,25 @@
-"""Plugins that an AdmissionConfiguration tells something: limited resources of quotas, and rates of events."""
+"""Plugins that an AdmissionConfiguration tells something: limited resources, rates of events, who judges images."""
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from support.api_server import config, running
+from support.api_server import Cluster, config, running
+from support.callee import Callee, called
 
-from timonier.apiserver.admission import event_rate_limit, quota_limits
+from timonier.apiserver.admission import event_rate_limit, image_policy, quota_limits
 from timonier.apiserver.admission.configuration import Document
+from timonier.apiserver.request import SERVER, Attributes
+from timonier.kit.clock import FakeClock
 from timonier.kit.fatal import CannotRun
 
 NAMESPACE = "/api/v1/namespaces/default"
-CONFIGS, EVENTS = f"{NAMESPACE}/configmaps", f"{NAMESPACE}/events"
+CONFIGS, EVENTS, PODS = f"{NAMESPACE}/configmaps", f"{NAMESPACE}/events", f"{NAMESPACE}/pods"
 QUOTAS = {"apiVersion": "apiserver.config.k8s.io/v1", "kind": "ResourceQuotaConfiguration"}
 RATES = {"apiVersion": "eventratelimit.admission.k8s.io/v1alpha1", "kind": "Configuration"}
 
@@ -83,6 +88,78 @@ def test_the_keys_that_wrote_least_lately_are_forgotten():
     assert [enforcer.accepts(key, 0.0) for key in "abacba"] == [True, True, False, True, True, True]
 
 
+def by_image(path: str, review: Any) -> Any:
+    """A backend that denies what is called `bad`."""
+    images = [each["image"] for each in review["spec"]["containers"]]
+    return {"status": {"allowed": "bad" not in images, "auditAnnotations": {"seen": "yes"}}
+            | ({"reason": "it is bad"} if "bad" in images else {})}
+
+
+@asynccontextmanager
+async def judged(folder: Path, answer: Any = by_image, **more: Any) -> AsyncIterator[tuple[Cluster, Callee]]:
+    """A server that asks about images, and whom it asks."""
+    async with called(answer) as callee:
+        policy = {"kubeConfigFile": callee.kubeconfig(folder).name, "retryBackoff": -1} | more
+        settings = configured(folder, "ImagePolicyWebhook", {"imagePolicy": policy})
+        async with running(folder, enable_admission_plugins=["ImagePolicyWebhook"], **settings) as cluster:
+            await cluster.post(f"{NAMESPACE}/serviceaccounts", {"metadata": {"name": "default"}})
+            yield cluster, callee
+
+
+def runs(image: str, name: str = "web") -> dict[str, Any]:
+    return {"metadata": {"name": name, "annotations": {"a.image-policy.k8s.io/b": "c", "other": "d"}},
+            "spec": {"containers": [{"name": "app", "image": image}], "initContainers": [{"name": "i", "image": "x"}]}}
+
+
+async def test_a_backend_judges_images_and_is_not_asked_the_same_twice_in_a_row(tmp_path):
+    async with judged(tmp_path, allowTTL=60) as (cluster, callee):
+        assert (await cluster.post(PODS, runs("good"))).code == 201
+        assert callee.asked == [{
+            "apiVersion": "imagepolicy.k8s.io/v1alpha1", "kind": "ImageReview", "metadata": {}, "status": {
+                "allowed": False}, "spec": {"containers": [{"image": "good"}, {"image": "x"}], "namespace": "default",
+                                            "annotations": {"a.image-policy.k8s.io/b": "c"}}}]
+        assert (await cluster.post(PODS, runs("good", "again"))).code == 201
+        assert len(callee.asked) == 1
+        await cluster.clock.advance(61)
+        assert (await cluster.post(PODS, runs("good", "later"))).code == 201
+        assert len(callee.asked) == 2
+        reply = await cluster.post(PODS, runs("bad", "no"))
+        assert (reply.code, reply.message) == (403, 'pods "no" is forbidden: image policy webhook backend denied one '
+                                                    "or more images: it is bad")
+
+
+async def test_ephemeral_containers_are_judged_alone(tmp_path):
+    async with judged(tmp_path) as (cluster, callee):
+        await cluster.post(PODS, runs("good"))
+        reply = await cluster.patch(f"{PODS}/web/ephemeralcontainers", {"spec": {"ephemeralContainers": [
+            {"name": "debug", "image": "bad"}]}}, "strategic-merge-patch")
+        assert reply.code == 403
+        assert callee.asked[-1]["spec"]["containers"] == [{"image": "bad"}]
+
+
+@pytest.mark.parametrize(("default", "code"), [pytest.param(True, 201, id="open"), pytest.param(False, 403, id="shut")])
+async def test_a_backend_that_does_not_answer_is_taken_as_configured(tmp_path, default, code):
+    async with judged(tmp_path, lambda path, sent: 500, defaultAllow=default) as (cluster, _):
+        reply = await cluster.post(PODS, runs("good"))
+        assert reply.code == code
+        if code == 403:
+            assert reply.message == 'pods "web" is forbidden: it answered 500'
+
+
+@pytest.mark.parametrize(("answer", "noted"), [
+    pytest.param({"status": {"allowed": True, "auditAnnotations": {"seen": "yes"}}}, {"seen": "yes"}, id="answered"),
+    pytest.param(404, {"failed-open": "true"}, id="not-answered")])
+async def test_what_a_backend_says_is_noted_for_the_audit_log(tmp_path, answer, noted):
+    async with called(lambda path, sent: answer) as callee:
+        settings = image_policy.Settings(callee.kubeconfig(tmp_path), default_allow=True)
+        plugin, told = image_policy.ImagePolicyWebhook.of(settings, FakeClock()), {}
+        attributes = Attributes(SERVER, "create", resource="pods", operation="CREATE",
+                                annotate=lambda key, value: told.update({key: value}))
+        await plugin.validate(attributes, runs("good"), None)
+        await plugin.webhook.connections.close()
+        assert told == {f"imagepolicywebhook.image-policy.k8s.io/{key}": value for key, value in noted.items()}
+
+
 @pytest.mark.parametrize(("read", "content", "words"), [
     pytest.param(event_rate_limit.configured, {}, "must be a Configuration", id="no-rates"),
     pytest.param(event_rate_limit.configured, RATES, "limits: Invalid value: null: must not be empty", id="no-limits"),
@@ -96,6 +173,11 @@ def test_the_keys_that_wrote_least_lately_are_forgotten():
         "limits[0].cacheSize: Invalid value: -1: must not be negative", id="cache-size"),
     pytest.param(event_rate_limit.configured, RATES | {"limits": [{"Type": "User"}]}, "unknown field limits[0].Type",
                  id="unknown"),
+    pytest.param(image_policy.configured, {}, "needs an imagePolicy with a kubeConfigFile", id="no-backend"),
+    pytest.param(image_policy.configured, {"imagePolicy": {"kubeConfigFile": "k", "allowTTL": 1801}},
+                 "imagePolicy.allowTTL: valid value is between 1s and 30m0s, got 1801s", id="too-long"),
+    pytest.param(image_policy.configured, {"imagePolicy": {"kubeConfigFile": "k", "allowTtl": 1}},
+                 "unknown field imagePolicy.allowTtl", id="unknown-of-images"),
     pytest.param(quota_limits.configured, {"kind": "Quota"}, "must be a ResourceQuotaConfiguration", id="no-quotas"),
     pytest.param(quota_limits.configured, QUOTAS | {"limitedResources": [{}]},
                  "limitedResources[0].resource: Required value", id="no-resource"),

@@ -109,7 +109,7 @@ def test_settings_say_which_plugins_run():
 @pytest.mark.parametrize(("enabled", "disabled", "words"), [
     (["Bogus"], [], '--enable-admission-plugins plugin "Bogus" is unknown'),
     ([], ["Bogus"], '--disable-admission-plugins plugin "Bogus" is unknown'),
-    (["ImagePolicyWebhook"], [], "ImagePolicyWebhook is not built into this server"),
+    (["JobValidation"], [], "JobValidation is not built into this server"),
 ])
 def test_plugins_that_there_are_not_are_refused_by_name(enabled, disabled, words):
     with pytest.raises(CannotRun, match=words):

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from timonier.api.kinds import Kind
-from timonier.apiserver.admission import event_rate_limit, pod_security, quota_limits
+from timonier.apiserver.admission import event_rate_limit, image_policy, pod_security, quota_limits
 from timonier.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
@@ -91,6 +91,12 @@ class Parts:
     def pod_security(self) -> PodSecurity:
         return PodSecurity(self.server.registry, *pod_security.configured(self.document("PodSecurity")))
 
+    def image_policy(self) -> image_policy.ImagePolicyWebhook:
+        made = image_policy.ImagePolicyWebhook.of(image_policy.configured(self.document("ImagePolicyWebhook")),
+                                                  self.server.clock)
+        self.server.access.calls.append(made.webhook.connections)
+        return made
+
     def document(self, name: str) -> Document:
         """What the administrator tells a plugin; it may be nothing."""
         return self.documents.get(name, Document())
@@ -120,7 +126,7 @@ ORDER = (
     on("NodeRestriction", lambda parts: NodeRestriction(parts.server.registry, parts.server.authoriser)),
     on("TaintNodesByCondition", lambda parts: TaintNodesByCondition()),
     Row("AlwaysPullImages", lambda parts: AlwaysPullImages()),
-    Row("ImagePolicyWebhook"),
+    Row("ImagePolicyWebhook", lambda parts: parts.image_policy()),
     on("PodSecurity", lambda parts: parts.pod_security),
     Row("PodNodeSelector", lambda parts: PodNodeSelector(parts.server.registry)),
     on("Priority", lambda parts: Priority(parts.server.registry)),
@@ -158,7 +164,7 @@ ORDER = (
 )
 """All plugins of Kubernetes v1.37, and one of ours. NodeRestriction runs unless disabled: not so in Kubernetes itself,
 but in everything that installs it."""
-CONFIGURABLE = frozenset({"EventRateLimit", "PodSecurity", "ResourceQuota"})
+CONFIGURABLE = frozenset({"EventRateLimit", "ImagePolicyWebhook", "PodSecurity", "ResourceQuota"})
 """Plugins that the administrator can tell something in a file."""
 BY_NAME = {row.name: row for row in ORDER}
 
