@@ -6,12 +6,14 @@ BIN    := $(VENV)/bin
 SUDO   := $(if $(filter 0,$(shell id -u)),,sudo)
 NAME   ?= timonier
 REQUESTS ?= 50000
+FOCUS  ?=
+SKIP   ?=
 
 RUN_PACKAGES   := python3-venv containerd runc containernetworking-plugins libnftables1 nftables iproute2 util-linux \
                   busybox-static
 BENCH_PACKAGES := etcd-server
 
-.PHONY: run test test-unit check docs fuzz crash bench clean install packages bench-packages test-clients lock
+.PHONY: run test test-unit check docs fuzz crash conformance bench clean install packages bench-packages test-clients lock
 
 run: install packages  ## a cluster, a web application on it, and a look at how it heals
 	$(SUDO) $(BIN)/timonier start --name $(NAME)
@@ -42,6 +44,9 @@ fuzz: install packages  ## random requests against a real API server: ours, then
 
 crash: install packages  ## the crash suites at length: 200 kills of an API server under load
 	$(SUDO) env CRASH_STORES=20 $(BIN)/pytest -q -p no:cacheprovider -m machine tests/apiserver/test_api_crash.py
+
+conformance: install packages bench-packages  ## Kubernetes's conformance suite, or what FOCUS says of it, on a cluster
+	$(SUDO) env PYTHONPATH=tests $(BIN)/python -m conformance --focus '$(FOCUS)' --skip '$(SKIP)'
 
 bench: install packages bench-packages  ## every figure beside its floor or its peer, from this machine and this run
 	$(SUDO) $(BIN)/python bench
