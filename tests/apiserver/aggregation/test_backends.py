@@ -16,6 +16,7 @@ import pytest
 from support.api_server import Cluster, FakeTaken, running
 
 from timonier.apiserver.aggregation import availability
+from timonier.apiserver.openapi.documents import PROTOBUF
 from timonier.cluster.certificates import Authority, Identity
 from timonier.kit.serve import listen, serve
 
@@ -26,6 +27,10 @@ RESOURCES = {"kind": "APIResourceList", "groupVersion": "wardle.example.com/v1al
      "verbs": ["create", "get", "list", "watch"]},
     {"name": "flunders/status", "singularName": "", "namespaced": True, "kind": "Flunder", "verbs": ["get"]}]}
 JSON = (b"content-type", b"application/json")
+V2 = {"swagger": "2.0", "info": {"title": "wardle", "version": "1"}, "paths": {
+    f"{ROOT}/flunders": {"get": {"responses": {"200": {"description": "OK", "schema": {
+        "$ref": "#/definitions/com.example.Flunder"}}}}}, "/version": {"get": {"responses": {}}}},
+    "definitions": {"com.example.Flunder": {"type": "object"}}}
 INDEX = {"paths": {ROOT.strip("/"): {"serverRelativeURL": f"/openapi/v3{ROOT}?hash=AB"}}}
 
 
@@ -35,6 +40,7 @@ class Wardle:
 
     asked: list[dict[str, Any]] = field(default_factory=list)
     broken: bool = False
+    v2: Any = field(default_factory=lambda: V2)
 
     async def app(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         headers: dict[str, list[str]] = {}
@@ -44,7 +50,8 @@ class Wardle:
         certificate = scope["extensions"]["timonier"].peer_certificate
         self.asked.append({"method": scope["method"], "path": scope["path"], "query": scope["query_string"].decode(),
                            "headers": headers, "body": body, "certificate": certificate})
-        answers = {ROOT: RESOURCES, "/openapi/v3": INDEX, f"/openapi/v3{ROOT}": {"openapi": "3.0.0"}}
+        answers = {ROOT: RESOURCES, "/openapi/v3": INDEX, f"/openapi/v3{ROOT}": {"openapi": "3.0.0"},
+                   "/openapi/v2": self.v2}
         if self.broken:
             await answer(send, 503, b"{}")
         elif scope["path"].endswith("/endless"):
@@ -192,6 +199,28 @@ async def test_openapi_has_the_documents_of_backends(tmp_path: Path, monkeypatch
         assert paths[ROOT.strip("/")] == {"serverRelativeURL": f"/openapi/v3{ROOT}?hash=AB"}
         assert "apis/apps/v1" in paths
         assert (await cluster.get(f"/openapi/v3{ROOT}?hash=AB")).json == {"openapi": "3.0.0"}
+
+
+@pytest.mark.parametrize("accept", ["application/json", PROTOBUF])
+async def test_openapi_v2_has_what_backends_say_of_their_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                                  accept: str) -> None:
+    async with aggregated(tmp_path, monkeypatch) as (cluster, wardle):
+        await with_service(cluster)
+
+        async def said() -> tuple[bytes, str]:
+            await found(cluster)
+            reply = await cluster.get("/openapi/v2", accept=accept)
+            return reply.content, reply.headers["etag"]
+
+        content, etag = await said()
+        assert f"{ROOT}/flunders".encode() in content
+        assert b"com.example.Flunder" in content
+        assert b"/api/v1/namespaces/{namespace}/pods" in content
+        assert (await said())[1] == etag
+        wardle.v2 = {"swagger": "2.0", "paths": {f"{ROOT}/flunders": ["nonsense"]}}
+        content, changed = await said()
+        assert f"{ROOT}/flunders".encode() not in content
+        assert changed != etag
 
 
 async def test_who_is_gone_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from timonier.api.kinds import KINDS
-from timonier.apiserver.openapi import answer, find
+from timonier.apiserver.openapi import answer, find, protobuf
 from timonier.apiserver.openapi.documents import PROTOBUF, Documents
 from timonier.apiserver.request import Request, parse
 
@@ -124,7 +124,7 @@ FIELDS = {
     "Info": {1: "title", 2: "version"}, "Paths": {2: "*path:NamedPathItem"},
     "NamedPathItem": {1: "name", 2: "value:PathItem"},
     "PathItem": {2: "get:Operation", 3: "put:Operation", 4: "post:Operation", 5: "delete:Operation",
-                 8: "patch:Operation"},
+                 8: "patch:Operation", 9: "*parameters:ParametersItem"},
     "Operation": {1: "*tags", 3: "description", 5: "operation_id", 8: "*parameters:ParametersItem",
                   13: "*vendor_extension:NamedAny"},
     "ParametersItem": {1: "parameter:Parameter"}, "Parameter": {1: "body:Body", 2: "other:NonBody"},
@@ -132,11 +132,12 @@ FIELDS = {
     "Query": {2: "in", 4: "name", 6: "type"}, "PathParameter": {2: "in", 4: "name", 5: "type"},
     "Definitions": {1: "*additional_properties:NamedSchema"}, "Properties": {1: "*additional_properties:NamedSchema"},
     "NamedSchema": {1: "name", 2: "value:Schema"}, "NamedAny": {1: "name", 2: "value:Any"}, "Any": {2: "yaml"},
-    "Schema": {1: "_ref", 2: "format", 4: "description", 19: "*required", 21: "additional_properties:Additional",
+    "Schema": {1: "_ref", 2: "format", 4: "description", 7: "maximum#1", 11: "max_length#3", 16: "unique#8",
+               13: "pattern", 24: "*all_of:Schema", 19: "*required", 21: "additional_properties:Additional",
                22: "type:TypeItem", 23: "items:ItemsItem", 25: "properties:Properties",
                31: "*vendor_extension:NamedAny"},
     "Additional": {1: "schema:Schema"}, "TypeItem": {1: "*value"}, "ItemsItem": {1: "*schema:Schema"}}
-"""Some of gnostic's messages; `*` is repeated, the rest after a colon is a message's type."""
+"""Some of gnostic's messages; `*` is repeated, what follows a colon is a message's type, a number one of protobuf's."""
 
 
 def gnostic():
@@ -146,8 +147,9 @@ def gnostic():
         made = file.message_type.add(name=name)
         for number, text in fields.items():
             title, _, kind = text.partition(":")
+            title, _, plain = title.partition("#")
             made.field.add(name=title.lstrip("*"), number=number, label=3 if title[0] == "*" else 1,
-                           type=11 if kind else 9, type_name=f".openapi.{kind}" if kind else None)
+                           type=11 if kind else int(plain or 9), type_name=f".openapi.{kind}" if kind else None)
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName("openapi.Document"))
@@ -166,6 +168,21 @@ def test_protobuf_says_what_json_says(v2):
     assert {"fieldValidation", "name", "namespace", "body"} <= names
     extensions = {entry.name: entry.value.yaml for entry in patch.vendor_extension}
     assert json.loads(extensions["x-kubernetes-group-version-kind"]) == {"group": "", "kind": "Pod", "version": "v1"}
+
+
+def test_protobuf_says_what_only_other_servers_say():
+    value = {"type": ["string", "null"], "maxLength": 300, "maximum": 1.5, "uniqueItems": True, "pattern": "^a",
+             "allOf": [{"type": "string"}]}
+    read_back = gnostic()()
+    read_back.ParseFromString(protobuf.document({
+        "swagger": "2.0", "info": {"title": "", "version": ""}, "definitions": {"A": value}, "paths": {"/a": {
+            "parameters": [{"name": "p", "in": "query", "type": "string"}], "get": {}}}}))
+    [entry] = read_back.definitions.additional_properties
+    found = entry.value
+    assert list(found.type.value) == ["string", "null"]
+    assert (found.max_length, found.maximum, found.unique, found.pattern) == (300, 1.5, True, "^a")
+    assert list(found.all_of[0].type.value) == ["string"]
+    assert read_back.paths.path[0].value.parameters[0].parameter.other.query.name == "p"
 
 
 def same_schema(found, wanted):

@@ -105,6 +105,7 @@ async def asked(backends: Backends, backend: Backend) -> Finding:
             continue
         if 200 <= response.status < 400:
             await learn(backends, backend, response.body)
+            await learn_v2(backend)
             return Finding(True, "Passed", "all checks passed")
         message = f"failing or missing response from {url}: bad status from {url}: {response.status}"
     return Finding(False, "FailedDiscoveryCheck", message)
@@ -123,6 +124,26 @@ async def learn(backends: Backends, backend: Backend, body: bytes) -> None:
     if (resources, openapi) != (backend.resources, backend.openapi):
         backend.resources, backend.openapi = resources, openapi
         backends.stamp += 1
+
+
+async def learn_v2(backend: Backend) -> None:
+    """Keep what a backend says of its group and version in OpenAPI v2, where that is other than before."""
+    from timonier.apiserver.openapi.merge import Part
+
+    before = backend.described
+    headers = {**JSON, **identity(ASKER), **({"If-None-Match": f'"{before.etag}"'} if before and before.etag else {})}
+    try:
+        answer = await backend.connections.request("GET", f"{backend.base}/openapi/v2", headers, within=ANSWER_SECONDS)
+        if answer.status == 304:
+            return
+        etag = answer.headers.get("etag", "").strip('"')
+        backend.described = await asyncio.to_thread(Part.of, answer.body, backend.root, etag) \
+            if answer.status == 200 else None
+    except ValueError as error:
+        backend.described = None
+        log.warning("OpenAPI v2 of a backend not usable", extra={"api": backend.name, "error": str(error)})
+    except (HttpError, ApiError, OSError) as error:
+        log.debug("OpenAPI v2 of a backend not read", extra={"api": backend.name, "error": str(error)})
 
 
 def parsed(body: bytes) -> dict[str, Any]:

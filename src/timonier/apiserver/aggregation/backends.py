@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from timonier.apiserver.app import ApiServer
+    from timonier.apiserver.openapi.merge import Part
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,8 @@ class Backend:
     """Its APIResourceList."""
     openapi: str = ""
     """Where its OpenAPI v3 document is."""
+    described: Part | None = None
+    """Of its OpenAPI v2 document, what is about this group and version."""
 
     @property
     def base(self) -> str:
@@ -76,6 +79,12 @@ class Backends:
     def all(self) -> Sequence[Backend]:
         self._refresh()
         return list(self._known.values())
+
+    def described(self) -> tuple[Part, ...]:
+        """What backends say in OpenAPI v2, in the order of their names."""
+        self._refresh()
+        return tuple(each.described for each in sorted(self._known.values(), key=lambda each: each.name)
+                     if each.described is not None)
 
     def of(self, path: str) -> Backend | None:
         """Who answers a path below `/apis/<group>/<version>`; None where this server does."""

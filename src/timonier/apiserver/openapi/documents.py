@@ -20,6 +20,7 @@ from timonier.api.kinds import Kind
 from timonier.api.schema import Docs, Schema, read_docs
 from timonier.apiserver.documents import Document
 from timonier.apiserver.openapi import custom, protobuf
+from timonier.apiserver.openapi.merge import Part, merged
 from timonier.apiserver.openapi.operations import Operation, Parameter, operations
 from timonier.apiserver.openapi.schemas import NO_DOCS, V2, V3, closure, schema
 
@@ -39,18 +40,18 @@ class Documents:
     def __init__(self) -> None:
         self.kinds: tuple[Kind, ...] = ()
         self._changes = -1
-        self._kept: dict[str, tuple[Sequence[Kind], Any]] = {}
+        self._kept: dict[str, tuple[Sequence[Any], Any]] = {}
 
     def look(self, kinds: Iterable[Kind], changes: int) -> None:
         """See which kinds there are, where the number of changes is another than the last time."""
         if changes != self._changes:
             self.kinds, self._changes = tuple(kinds), changes
 
-    def kept(self, name: str, kinds: Sequence[Kind], make: Callable[[], Made]) -> Made:
-        """What was made under a name of the same kinds, or is made now."""
+    def kept(self, name: str, made_of: Sequence[Any], make: Callable[[], Made]) -> Made:
+        """What was made under a name of the same, or is made now."""
         found = self._kept.get(name)
-        if found is None or found[0] != kinds:
-            found = self._kept[name] = kinds, make()
+        if found is None or found[0] != made_of:
+            found = self._kept[name] = made_of, make()
         made: Made = found[1]
         return made
 
@@ -85,10 +86,10 @@ class Documents:
         kinds = self.group_versions().get(path)
         return None if kinds is None else self.kept(f"v3 {path}", kinds, lambda: v3_of(kinds))
 
-    def v2(self, media_type: str) -> Document:
-        """The one document of everything, as JSON or as protobuf."""
+    def v2(self, media_type: str, parts: Sequence[Part] = ()) -> Document:
+        """The one document of everything, with the parts of other servers, as JSON or as protobuf."""
         kinds = self.kinds
-        return self.kept(f"v2 {media_type}", kinds, lambda: v2_of(kinds, media_type))
+        return self.kept(f"v2 {media_type}", (kinds, parts), lambda: v2_of(kinds, media_type, parts))
 
 
 @cache
@@ -110,12 +111,13 @@ def v3_of(kinds: Sequence[Kind]) -> Document:
                              "components": {"schemas": schemas | custom_schemas(kinds, V3)}})
 
 
-def v2_of(kinds: Sequence[Kind], media_type: str) -> Document:
+def v2_of(kinds: Sequence[Kind], media_type: str, parts: Sequence[Part] = ()) -> Document:
     described = descriptions()
     actions = list(operations(kinds))
     document: Json = {"swagger": "2.0", "info": INFO, "paths": grouped(actions, operation_v2), "definitions": {
         name: schema(name, described.get(name, NO_DOCS), V2) for name in needed(actions, kinds)}
         | custom_schemas(kinds, V2)}
+    document = merged(document, parts)
     content = protobuf.document(document) if media_type == PROTOBUF else orjson.dumps(document)
     return Document.of(content, media_type)
 
