@@ -15,8 +15,8 @@ STRATEGIC = "strategic-merge-patch"
 SMALL = {"requests": {"cpu": "100m", "memory": "64Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
 
 
-def container(name: str = "app", resources: Any = None, **more: Any) -> dict[str, Any]:
-    return {"name": name, "image": "app:1", "resources": SMALL if resources is None else resources} | more
+def container(name: str = "app", resources: Any = None, image: str = "app:1", **more: Any) -> dict[str, Any]:
+    return {"name": name, "image": image, "resources": SMALL if resources is None else resources} | more
 
 
 def pod(*containers: Any, **spec: Any) -> dict[str, Any]:
@@ -67,12 +67,17 @@ async def test_cpu_and_memory_change_and_nothing_else(cluster: Cluster) -> None:
 
 async def test_a_resize_is_remembered_as_made_through_its_door(cluster: Cluster) -> None:
     await made(cluster)
-    applied = await cluster.call("PATCH", f"{RESIZE}?fieldManager=vpa&force=true", cpu("150m") | {
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}}, content_type="application/apply-patch+yaml")
+    applied = await cluster.call("PATCH", f"{RESIZE}?fieldManager=vpa&force=true", {
+        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web", "labels": {"a": "b"}}, "spec": {
+            "nodeSelector": {"a": "b"}, "containers": [container(image="app:2", resources={
+                "requests": {"cpu": "150m"}})]}}, content_type="application/apply-patch+yaml")
     assert applied.code == 200, applied.content
     [entry] = [each for each in applied.json["metadata"]["managedFields"] if each["manager"] == "vpa"]
     assert (entry["operation"], entry["subresource"]) == ("Apply", "resize")
-    assert list(entry["fieldsV1"]) == ["f:spec"]
+    assert entry["fieldsV1"] == {"f:spec": {"f:containers": {'k:{"name":"app"}': {
+        ".": {}, "f:name": {}, "f:resources": {"f:requests": {"f:cpu": {}}}}}}}
+    assert applied.json["spec"]["containers"][0]["image"] == "app:1"
+    assert applied.json["spec"]["containers"][0]["resources"]["requests"] == {"cpu": "150m", "memory": "64Mi"}
 
 
 @pytest.mark.parametrize(("wanted", "patch", "why"), [

@@ -49,6 +49,20 @@ def managers(plane: ControlPlane, namespace: str, what: str = "deployment/web") 
             for entry in json.loads(shown)["metadata"]["managedFields"]}
 
 
+def test_a_pod_is_resized(plane: ControlPlane, namespace: str) -> None:
+    made = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "web"}, "spec": {
+        "automountServiceAccountToken": False,
+        "containers": [{"name": "app", "image": "nginx", "resources": {"requests": {"cpu": "1"}}}]}}
+    plane.kubectl("-n", namespace, "create", "serviceaccount", "default")
+    plane.kubectl("-n", namespace, "create", "-f", "-", stdin=json.dumps(made))
+    patch = '{"spec":{"containers":[{"name":"app","resources":{"requests":{"cpu":"2"}}}]}}'
+    said = plane.kubectl("-n", namespace, "patch", "pod", "web", "--subresource", "resize", "-p", patch).out
+    assert said == "pod/web patched\n"
+    shown = plane.kubectl("-n", namespace, "get", "pod", "web", "--subresource", "resize", "-o",
+                          "jsonpath={.spec.containers[0].resources.requests.cpu}").out
+    assert shown == "2"
+
+
 @pytest.mark.parametrize("version", [pytest.param(OLDEST, id="oldest"), pytest.param(NEWEST, id="newest")])
 def test_applying_from_the_server_creates_configures_and_leaves_alone(
         plane: ControlPlane, namespace: str, version: str) -> None:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from timonier.apiserver.app import ApiServer
 
 
-SIZES = ("resources", "resizePolicy")
-"""What a resize changes of a container."""
+LISTS, SIZES = ("containers", "initContainers"), ("resources", "resizePolicy")
+"""Containers that are resized, and what changes of each."""
 
 
 async def serve(server: ApiServer, request: Request) -> Answer:
@@ -41,7 +41,8 @@ async def serve(server: ApiServer, request: Request) -> Answer:
         match_name(sent, request.name)
         wanted = partial(same, sent)
     else:
-        wanted = apply.edit_of(server, request, kind) if applied else edit_of(request, kind)
+        said = APPLIED.get(part, apply.as_it_is)
+        wanted = apply.edit_of(server, request, kind, said) if applied else edit_of(request, kind)
 
     async def edit(old: Object) -> Object:
         new = await edited(wanted, old)
@@ -76,7 +77,7 @@ def resized(old: Object, new: Object) -> Object:
     spec = {key: value for key, value in old.items() if key != "resources"}
     if "resources" in new:
         spec["resources"] = new["resources"]
-    for field in ("containers", "initContainers"):
+    for field in LISTS:
         now, then = new.get(field) or [], old.get(field) or []
         if [each.get("name") for each in now] == [each.get("name") for each in then]:
             now = [{key: value for key, value in there.items() if key not in SIZES}
@@ -84,6 +85,23 @@ def resized(old: Object, new: Object) -> Object:
         if now or field in old:
             spec[field] = now
     return spec
+
+
+def sizes(config: Object) -> Object:
+    """What a configuration says of resources: nobody comes to manage anything else through a resize."""
+    spec = config.get("spec")
+    if not isinstance(spec, dict):
+        return config
+    kept: Object = {"resources": spec["resources"]} if "resources" in spec else {}
+    for field in LISTS:
+        if isinstance(listed := spec.get(field), list):
+            kept[field] = [{key: value for key, value in each.items() if key in ("name", *SIZES)}
+                           if isinstance(each, dict) else each for each in listed]
+    return config | {"spec": kept}
+
+
+APPLIED = {"resize": sizes}
+"""What is applied of a configuration, where that is not all of it."""
 
 
 def same(sent: Object, old: Object) -> Object:

@@ -6,6 +6,7 @@ Source: Kubernetes documentation, "Server-Side Apply".
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import orjson
@@ -41,12 +42,17 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     return of_written(server, request, kind, applied, 201 if created else 200)
 
 
-def edit_of(server: ApiServer, request: Request, kind: Kind) -> Edit:
-    """What the configuration in a request makes of an object, its managedFields included.
+def as_it_is(config: Object) -> Object:
+    """All of a configuration."""
+    return config
+
+
+def edit_of(server: ApiServer, request: Request, kind: Kind, part: Callable[[Object], Object] = as_it_is) -> Edit:
+    """What the configuration in a request, or a part of it, makes of an object, its managedFields included.
 
     The edit raises Conflict where fields are somebody else's and the request does not force it.
     """
-    manager, config, subresource = applier(request), configuration(request, kind), request.subresource
+    manager, config, subresource = applier(request), part(configuration(request, kind)), request.subresource
     resets = server.registry.strategy(kind).resets(kind, subresource)
 
     async def edit(live: Object) -> Object:
