@@ -32,16 +32,20 @@ def qos_class(spec: Object) -> str:
     if not any(requests or limits for requests, limits in said):
         return BEST_EFFORT
     for requests, limits in said:
-        if set(limits) != set(COUNTED) or any(requests.get(name, limits[name]) != limits[name] for name in COUNTED):
+        if len(limits) < len(COUNTED) or any(requests.get(name, limits[name]) != limits[name] for name in COUNTED):
             return BURSTABLE
     return GUARANTEED
 
 
-def amounts(resources: Object) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Requests and limits of what counts, without zeros."""
-    return positive(resources.get("requests") or {}), positive(resources.get("limits") or {})
+def amounts(resources: Object) -> tuple[dict[str, int], dict[str, int]]:
+    """Requests and limits of what counts, in billionths, without zeros."""
+    return positive(resources.get("requests")), positive(resources.get("limits"))
 
 
-def positive(listed: Object) -> dict[str, Any]:
-    parsed = {name: quantity.parse(str(listed[name])) for name in COUNTED if name in listed}
-    return {name: amount for name, amount in parsed.items() if amount.numerator > 0}
+def positive(listed: Object | None) -> dict[str, int]:
+    found: dict[str, int] = {}
+    if listed:
+        for name in COUNTED:
+            if name in listed and (amount := quantity.read(str(listed[name]))[0]) > 0:
+                found[name] = amount
+    return found
