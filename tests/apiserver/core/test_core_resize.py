@@ -9,6 +9,10 @@ from typing import Any
 import pytest
 from support.api_server import Cluster, running
 
+from timonier.api.types import core_v1
+from timonier.node.kubelet import resize
+from timonier.node.kubelet.report import difference
+
 NAMESPACE = "/api/v1/namespaces/default"
 PODS, RESIZE = f"{NAMESPACE}/pods", f"{NAMESPACE}/pods/web/resize"
 STRATEGIC = "strategic-merge-patch"
@@ -133,6 +137,23 @@ async def test_a_node_that_does_not_tell_what_containers_have_cannot_resize(clus
     assert reply.code == code, reply.content
     if code != 200:
         assert reply.message.endswith("spec: Forbidden: Pod running on node without support for resize")
+
+
+async def test_what_a_kubelet_says_of_a_resize_comes_and_goes(cluster: Cluster) -> None:
+    await made(cluster)
+    before, after = core_v1.PodStatus(), core_v1.PodStatus(
+        conditions=[core_v1.PodCondition(type="PodScheduled", status="True"), resize.condition()],
+        containerStatuses=[core_v1.ContainerStatus(name="app", resources=core_v1.ResourceRequirements())])
+
+    async def written(old: core_v1.PodStatus, new: core_v1.PodStatus) -> list[str]:
+        reply = await cluster.patch(f"{PODS}/web/status", {"status": difference(old, new)}, STRATEGIC)
+        assert reply.code == 200, reply.content
+        assert reply.json["status"]["containerStatuses"][0]["resources"] == {}
+        return sorted(each["type"] for each in reply.json["status"]["conditions"])
+
+    assert await written(before, after) == ["PodResizePending", "PodScheduled"]
+    assert await written(after, core_v1.PodStatus(conditions=after.conditions[:1],
+                                                  containerStatuses=after.containerStatuses)) == ["PodScheduled"]
 
 
 async def test_more_than_the_node_has_is_refused(cluster: Cluster) -> None:
