@@ -1,4 +1,4 @@
-"""Plugins that an AdmissionConfiguration tells something: limited resources, rates of events, who judges images."""
+"""Plugins that an AdmissionConfiguration tells something: limits, rates of events, nodes, who judges images."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 import yaml
-from support.api_server import Cluster, config, running
+from support.api_server import Cluster, config, pod, running
 from support.callee import Callee, called
 
-from timonier.apiserver.admission import event_rate_limit, image_policy, quota_limits
+from timonier.apiserver.admission import event_rate_limit, image_policy, node_selector, quota_limits
 from timonier.apiserver.admission.configuration import Document
 from timonier.apiserver.request import SERVER, Attributes
 from timonier.kit.clock import FakeClock
@@ -86,6 +86,41 @@ async def test_who_writes_events_is_told_apart(tmp_path, type, others, same, key
 def test_the_keys_that_wrote_least_lately_are_forgotten():
     enforcer = event_rate_limit.Enforcer(event_rate_limit.Limit("Namespace", qps=1, burst=1, buckets=2))
     assert [enforcer.accepts(key, 0.0) for key in "abacba"] == [True, True, False, True, True, True]
+
+
+@pytest.mark.parametrize(("annotation", "own", "selector", "why"), [
+    pytest.param(None, {}, {"zone": "a"}, "", id="configured"),
+    pytest.param("disk=ssd", {}, {"disk": "ssd"}, "", id="of-the-namespace"),
+    pytest.param("", {"zone": "a"}, {"zone": "a"}, "", id="none-of-the-namespace"),
+    pytest.param(None, {"zone": "b"}, None, "pod node label selector conflicts with its namespace node label selector",
+                 id="conflict"),
+    pytest.param(None, {"gpu": "yes"}, None, "pod node label selector labels conflict with its namespace whitelist",
+                 id="not-allowed")])
+async def test_where_pods_run_is_configured(tmp_path, annotation, own, selector, why):
+    settings = configured(tmp_path, "PodNodeSelector", {"podNodeSelectorPluginConfig": {
+        "clusterDefaultNodeSelector": "zone=a", "default": "zone=a,disk=ssd"}})
+    async with running(tmp_path, enable_admission_plugins=["PodNodeSelector"], **settings) as cluster:
+        await cluster.post(f"{NAMESPACE}/serviceaccounts", {"metadata": {"name": "default"}})
+        await cluster.patch(NAMESPACE, {"metadata": {"annotations": {node_selector.SELECTOR: annotation}}})
+        reply = await cluster.post(PODS, pod(nodeSelector=own))
+        assert reply.message.endswith(why) if why else reply.json["spec"]["nodeSelector"] == selector
+
+
+async def test_what_pods_tolerate_is_configured(tmp_path):
+    gpu = {"key": "gpu", "operator": "Exists"}
+    settings = configured(tmp_path, "PodTolerationRestriction", {
+        "apiVersion": "podtolerationrestriction.admission.k8s.io/v1alpha1", "kind": "Configuration", "default": [gpu],
+        "whitelist": [gpu, {"key": "disk"}, {"key": "node.kubernetes.io/not-ready", "operator": "Exists"},
+                      {"key": "node.kubernetes.io/unreachable", "operator": "Exists"}]})
+    async with running(tmp_path, enable_admission_plugins=["PodTolerationRestriction"], **settings) as cluster:
+        await cluster.post(f"{NAMESPACE}/serviceaccounts", {"metadata": {"name": "default"}})
+        made = await cluster.post(PODS, pod())
+        assert gpu in made.json["spec"]["tolerations"]
+        bad = pod("no", tolerations=[{"key": "other", "operator": "Exists"}])
+        assert (await cluster.post(PODS, bad)).message.endswith("conflict with its namespace whitelist")
+        await cluster.patch(NAMESPACE, {"metadata": {"annotations": {
+            node_selector.DEFAULTS: "[]", node_selector.ALLOWED: ""}}})
+        assert gpu not in (await cluster.post(PODS, bad)).json["spec"]["tolerations"]
 
 
 def by_image(path: str, review: Any) -> Any:
@@ -178,6 +213,10 @@ async def test_what_a_backend_says_is_noted_for_the_audit_log(tmp_path, answer, 
                  "imagePolicy.allowTTL: valid value is between 1s and 30m0s, got 1801s", id="too-long"),
     pytest.param(image_policy.configured, {"imagePolicy": {"kubeConfigFile": "k", "allowTtl": 1}},
                  "unknown field imagePolicy.allowTtl", id="unknown-of-images"),
+    pytest.param(node_selector.selectors, {"podNodeSelectorPluginConfig": {"ns": "zone"}}, "invalid selector: [zone]",
+                 id="selector"),
+    pytest.param(node_selector.tolerations, {"kind": "Configuration"}, "must be a Configuration of "
+                 "podtolerationrestriction.admission.k8s.io", id="tolerations"),
     pytest.param(quota_limits.configured, {"kind": "Quota"}, "must be a ResourceQuotaConfiguration", id="no-quotas"),
     pytest.param(quota_limits.configured, QUOTAS | {"limitedResources": [{}]},
                  "limitedResources[0].resource: Required value", id="no-resource"),

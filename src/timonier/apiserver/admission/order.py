@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from timonier.api.kinds import Kind
-from timonier.apiserver.admission import event_rate_limit, image_policy, pod_security, quota_limits
+from timonier.apiserver.admission import event_rate_limit, image_policy, node_selector, pod_security, quota_limits
 from timonier.apiserver.admission.certificates import (
     CertificateApproval,
     CertificateSigning,
@@ -128,10 +128,12 @@ ORDER = (
     Row("AlwaysPullImages", lambda parts: AlwaysPullImages()),
     Row("ImagePolicyWebhook", lambda parts: parts.image_policy()),
     on("PodSecurity", lambda parts: parts.pod_security),
-    Row("PodNodeSelector", lambda parts: PodNodeSelector(parts.server.registry)),
+    Row("PodNodeSelector", lambda parts: PodNodeSelector(
+        parts.server.registry, node_selector.selectors(parts.document("PodNodeSelector")))),
     on("Priority", lambda parts: Priority(parts.server.registry)),
     on("DefaultTolerationSeconds", lambda parts: DefaultTolerationSeconds()),
-    Row("PodTolerationRestriction", lambda parts: PodTolerationRestriction(parts.server.registry)),
+    Row("PodTolerationRestriction", lambda parts: PodTolerationRestriction(
+        parts.server.registry, node_selector.tolerations(parts.document("PodTolerationRestriction")))),
     Row("EventRateLimit", lambda parts: event_rate_limit.EventRateLimit(
         event_rate_limit.configured(parts.document("EventRateLimit")), parts.server.clock)),
     Row("ExtendedResourceToleration", lambda parts: ExtendedResourceToleration()),
@@ -164,7 +166,8 @@ ORDER = (
 )
 """All plugins of Kubernetes v1.37, and one of ours. NodeRestriction runs unless disabled: not so in Kubernetes itself,
 but in everything that installs it."""
-CONFIGURABLE = frozenset({"EventRateLimit", "ImagePolicyWebhook", "PodSecurity", "ResourceQuota"})
+CONFIGURABLE = frozenset({"EventRateLimit", "ImagePolicyWebhook", "PodNodeSelector", "PodSecurity",
+                          "PodTolerationRestriction", "ResourceQuota"})
 """Plugins that the administrator can tell something in a file."""
 BY_NAME = {row.name: row for row in ORDER}
 
