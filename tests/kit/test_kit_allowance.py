@@ -9,9 +9,8 @@ from timonier.kit.allowance import Allowance
 
 async def test_who_takes_longer_than_allowed_is_ended_by_a_timeout() -> None:
     allowance = Allowance(0.01)
-    with pytest.raises(TimeoutError):
-        async with allowance.timeout():
-            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError), allowance.timeout():
+        await asyncio.Event().wait()
     assert not allowance.running
 
 
@@ -20,14 +19,14 @@ async def test_each_has_its_time_from_when_it_began() -> None:
 
     async def take(name: str) -> None:
         try:
-            async with allowance.timeout():
+            with allowance.timeout():
                 await asyncio.Event().wait()
         except TimeoutError:
             ended.append(name)
 
     async with asyncio.TaskGroup() as group:
         group.create_task(take("first"))
-        async with allowance.timeout():
+        with allowance.timeout():
             await asyncio.sleep(0.02)
         group.create_task(take("second"))
     assert ended == ["first", "second"]
@@ -35,11 +34,10 @@ async def test_each_has_its_time_from_when_it_began() -> None:
 
 async def test_who_is_done_in_time_or_fails_otherwise_leaves_nothing_behind() -> None:
     allowance = Allowance(60)
-    async with allowance.timeout():
+    with allowance.timeout():
         assert len(allowance.running) == 1
-    with pytest.raises(ValueError, match="of its own"):
-        async with allowance.timeout():
-            raise ValueError("of its own")
+    with pytest.raises(ValueError, match="of its own"), allowance.timeout():
+        raise ValueError("of its own")
     task = asyncio.ensure_future(forever(allowance))
     await asyncio.sleep(0)
     task.cancel()
@@ -49,5 +47,5 @@ async def test_who_is_done_in_time_or_fails_otherwise_leaves_nothing_behind() ->
 
 
 async def forever(allowance: Allowance) -> None:
-    async with allowance.timeout():
+    with allowance.timeout():
         await asyncio.Event().wait()

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, parse_qsl
 
@@ -57,6 +58,8 @@ START_SECONDS = 10.0
 """How long a request that comes while the server starts waits."""
 TIMED_OUT = "Timeout: request did not complete within the allotted timeout"
 MAX_QUERY_FIELDS = 1000
+ALLOWANCES = 64
+"""Different times for which timers are kept: clients that set one have always the same."""
 LONGEST_AUDIT_ID = 64
 
 
@@ -70,7 +73,7 @@ class ApiServer:
         self.clock = clock or SystemClock()
         self.feed: Feed = registry.feed
         self.begun = self.clock.now()
-        self.allowance = Allowance(settings.request_timeout)
+        self.allowance = lru_cache(ALLOWANCES)(Allowance)
         self.metrics = Metrics(self.feed.count)
         self.gate = Gate(registry, self.clock,
                          settings.max_requests_inflight + settings.max_mutating_requests_inflight)
@@ -113,7 +116,7 @@ class ApiServer:
                      receive: Callable[[], Awaitable[Message]], *, stream: bool) -> Answer | None:
         """What to send; None where a stream has already been sent. Never raises but for cancellation."""
         try:
-            async with self.within(request, stream=stream):
+            with self.within(request, stream=stream):
                 return await self.handle(request, scope, receive)
         except ApiError as error:
             return failure(error, request)
@@ -133,12 +136,12 @@ class ApiServer:
         finally:
             request.begun()
 
-    def within(self, request: Request, *, stream: bool) -> AbstractAsyncContextManager[object]:
+    def within(self, request: Request, *, stream: bool) -> AbstractContextManager[None]:
         """Ends what is done for a request, by TimeoutError, when its time is over. Raises what `asked_of` raises."""
         if stream:
-            return asyncio.timeout(None)
-        seconds = asked_of(request) if request.query else 0.0
-        return asyncio.timeout(seconds) if 0 < seconds < self.allowance.seconds else self.allowance.timeout()
+            return nullcontext()
+        longest, asked = self.settings.request_timeout, asked_of(request) if request.query else 0.0
+        return self.allowance(asked if 0 < asked < longest else longest).timeout()
 
     async def handle(self, request: Request, scope: dict[str, Any],
                      receive: Callable[[], Awaitable[Message]]) -> Answer | None:
