@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from typing import Any
 
 from timonier.api import times
@@ -23,24 +24,25 @@ Object = dict[str, Any]
 
 EVENT, SERVICE = BY_ID["v1/Event"], BY_ID["v1/Service"]
 RETRY_SECONDS: Seconds = 1.0
+COMPACTIONS = 5
+"""In the life of history."""
 YOUNG: Seconds = 120.0
 """A claim is older than the Service that it was made for; until then it is not held against anybody."""
 
 
-async def compact_forever(feed: Feed, clock: Clock, every: Seconds) -> None:
-    """Forget history before the revision of one interval ago, in the store and in memory, so that clients have between
-    one and two to resume.
-    """
-    before = await feed.current()
+async def compact_forever(feed: Feed, clock: Clock, life: Seconds) -> None:
+    """Forget history that is older than its life, in the store and in memory; no later than a fifth of it after."""
+    marks = deque([await feed.current()], maxlen=COMPACTIONS + 1)
     while True:
-        await clock.sleep(every)
-        now = feed.revision
+        await clock.sleep(life / COMPACTIONS)
+        marks.append(feed.revision)
+        if len(marks) <= COMPACTIONS:
+            continue
         try:
-            await feed.store.compact(before)
+            await feed.store.compact(marks[0])
         except StoreError as error:
             log.warning("history not compacted", extra={"error": str(error)})
-        feed.forget(before)
-        before = now
+        feed.forget(marks[0])
 
 
 async def expire_events_forever(registry: Registry, life: Seconds) -> None:

@@ -75,7 +75,7 @@ class ApiServerSettings(AccessSettings, AuditSettings):
     min_request_timeout: int = 1800
     """Seconds after which a watch that named no timeout ends, at the earliest; at the latest after twice that."""
     compaction_seconds: float = 300.0
-    """Between two compactions of the store; each forgets history older than one interval."""
+    """How long history is kept, for lists and watches that go on from a revision; up to a fifth longer."""
     event_ttl: float = 3600.0
     """Seconds for which an event is kept after it last happened."""
     max_requests_inflight: int = 400
