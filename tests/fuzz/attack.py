@@ -25,9 +25,9 @@ SLOWER, GRACE_MS = 3.0, 5.0
 """How much longer than at first a GET may take after a batch: this often, and no less than so many milliseconds."""
 RIGHTLY = (b"ResourceVersionTooLarge", b"no node leads to the endpoints", b"failed calling webhook",
            b"no endpoints available",
-           b"error trying to reach service")
+           b"error trying to reach service", b"replicas field")
 """What Kubernetes answers 5xx to as well: revisions that have not happened, and servers that objects name and that are
-not there."""
+not there, custom objects without the field that says how many they want."""
 STANDING_IN_THE_WAY = (
     "/apis/admissionregistration.k8s.io/v1/validatingwebhookconfigurations",
     "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations",

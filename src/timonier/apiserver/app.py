@@ -83,6 +83,7 @@ class ApiServer:
             self.metrics.sources.append(auditor.families)
         self.discovery = Discovery(registry.resources, f"{settings.advertise_address}:{settings.secure_port}")
         self.messages = Messages(settings.protobuf_cache)
+        self.feed.on_delete.append(self.messages.forget)
         self.audiences = Audiences(self.messages, self.clock.now, registry.views, self.metrics.watch_events)
         self.backends = Backends(self)
         self.metrics.sources.append(self.backends.families)

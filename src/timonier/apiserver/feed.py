@@ -11,7 +11,7 @@ import heapq
 import itertools
 import logging
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from timonier.api.errors import ServiceUnavailable, Timeout
 from timonier.api.kinds import Kind
@@ -45,6 +45,8 @@ class Feed:
         """The state from which the caches began; every change since is known."""
         self.replays = REPLAYED
         self.ready = asyncio.Event()
+        self.on_delete: list[Callable[[str], None]] = []
+        """Told of the key of each object that is gone."""
         self._waiters: list[tuple[Revision, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
         self._kept: deque[tuple[Cache, Delta]] = deque()
@@ -104,7 +106,11 @@ class Feed:
         async for event in self.store.watch("/", after=self.revision):
             if (prefix := prefix_of(event.key)) != PRIVATE:
                 cache = self.cache_at(prefix)
-                self.keep(cache, cache.apply(event))
+                change = cache.apply(event)
+                self.keep(cache, change)
+                if change.after is None:
+                    for told in self.on_delete:
+                        told(event.key)
             self.advance(event.revision)
         raise Unavailable("the store's watch ended")
 

@@ -13,26 +13,34 @@ from timonier.apiserver.conversion import from_storage
 
 
 class Messages:
-    """The messages of items, `limit` bytes at most; those that were made longest ago leave first."""
+    """The messages of items, `limit` bytes at most; those of objects that were asked for longest ago leave first."""
 
     def __init__(self, limit: int) -> None:
         self.limit, self.size = limit, 0
-        self._kept: dict[tuple[str, str], tuple[int, bytes]] = {}
+        self._kept: dict[str, dict[str, tuple[int, bytes]]] = {}
+        """By an object's key: by the kind as which it is shown, its revision and its message."""
 
     def of(self, kind: Kind, item: Item) -> bytes:
         """An item's message as a kind shows it, its resourceVersion included."""
-        key = kind.id, item.key
-        found = self._kept.get(key)
+        found = self._kept.get(item.key, NONE).get(kind.id)
         if found is not None and found[0] == item.revision:
             return found[1]
         made = envelope.body(from_storage(kind, item.decode()), kind.apiVersion, kind.kind)
         if found is None or found[0] < item.revision:
-            self._keep(key, item.revision, made)
+            self._keep(item.key, kind.id, item.revision, made)
         return made
 
-    def _keep(self, key: tuple[str, str], revision: int, made: bytes) -> None:
-        before = self._kept.pop(key, None)
-        self.size += len(made) - (len(before[1]) if before else 0)
-        self._kept[key] = revision, made
+    def forget(self, key: str) -> None:
+        """Let go of an object that is deleted."""
+        self.size -= sum(len(made) for _, made in self._kept.pop(key, NONE).values())
+
+    def _keep(self, key: str, kind: str, revision: int, made: bytes) -> None:
+        shown = self._kept.pop(key, {})
+        self.size += len(made) - (len(shown[kind][1]) if kind in shown else 0)
+        shown[kind] = revision, made
+        self._kept[key] = shown
         while self.size > self.limit:
-            self.size -= len(self._kept.pop(next(iter(self._kept)))[1])
+            self.forget(next(iter(self._kept)))
+
+
+NONE: dict[str, tuple[int, bytes]] = {}

@@ -229,6 +229,15 @@ async def test_messages_are_made_once_and_kept_while_there_is_room(cluster: Clus
     assert 0 < narrow.size <= 500 < roomy.size
 
 
+async def test_messages_of_objects_that_are_gone_are_not_kept(cluster: Cluster) -> None:
+    await cluster.post(CONFIGS, config("a", x="y" * 100))
+    await cluster.get(f"{CONFIGS}/a", accept=PROTOBUF)
+    assert cluster.server.messages.size
+    await cluster.delete(f"{CONFIGS}/a")
+    await cluster.settle()
+    assert not cluster.server.messages.size
+
+
 async def test_an_object_in_protobuf_need_not_say_what_it_is(cluster: Cluster) -> None:
     body = envelope.envelope("", "", envelope.body(config("a", x="y"), "v1", "ConfigMap"))
     made = await cluster.post(CONFIGS, body, content_type=PROTOBUF)
