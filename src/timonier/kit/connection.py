@@ -134,6 +134,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.open = False
+        del self.parser  # it refers to this, which is so freed at once, and not only when the collector comes by
         self.hub.connections.discard(self)
         self.resume_writing()
         for exchange in (self.current, self.incoming):

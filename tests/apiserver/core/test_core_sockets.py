@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -17,6 +18,7 @@ import pytest
 from timonier.apiserver.server import run
 from timonier.apiserver.settings import ApiServerSettings
 from timonier.cluster.certificates import Authority, Identity, encryption_key, signing_key
+from timonier.kit.connection import Connection
 from timonier.kit.serve import Limits, serve
 
 Pair = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -107,6 +109,26 @@ async def test_requests_share_a_connection() -> None:
         for number in range(3):
             writer.write(b"GET /a%%20b?n=%d HTTP/1.1\r\nHost: x\r\n\r\n" % number)
             assert (await response(reader))[2] == b"GET /a b?n=%d " % number
+
+
+async def test_a_connection_that_has_ended_is_freed_without_the_collector() -> None:
+    def connections() -> int:
+        return sum(isinstance(each, Connection) for each in gc.get_objects())
+
+    gc.collect()
+    before = connections()
+    gc.disable()
+    try:
+        async with server() as (connect, _), asyncio.timeout(5):
+            for _ in range(3):
+                reader, writer = await connect()
+                writer.write(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+                await response(reader)
+                writer.close()
+            while connections() > before:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    finally:
+        gc.enable()
 
 
 async def test_pipelined_requests_are_answered_in_order() -> None:

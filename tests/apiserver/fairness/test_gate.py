@@ -178,9 +178,10 @@ def test_the_more_are_turned_away_the_later_they_should_come_back(each_second: i
 
 async def test_a_flood_of_one_user_leaves_room_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
+    released = asyncio.Event()
 
     async def slow(server: object, request: Request) -> Answer:
-        await asyncio.sleep(0.005)
+        await released.wait()
         done.append(request.user.name)
         return Answer(200, [], b"{}")
 
@@ -189,17 +190,24 @@ async def test_a_flood_of_one_user_leaves_room_for_another(tmp_path: Path, monke
         with_names(cluster)
         monkeypatch.setattr("timonier.apiserver.health.serve", slow)
         monkeypatch.setattr(cluster.server.authoriser, "demand", allow)
+        released.set()
         await cluster.get("/version", x_test_user="polite")
-        cluster.server.gate.levels["global-default"].limit = 4
+        released.clear()
         done.clear()
+        level = cluster.server.gate.levels["global-default"]
+        level.limit = 4
         flood = [asyncio.ensure_future(cluster.get("/version", x_test_user="greedy")) for _ in range(500)]
-        await asyncio.sleep(0.02)
-        assert (await cluster.get("/version", x_test_user="polite")).code == 200
+        await asyncio.wait(flood, timeout=10, return_when=asyncio.FIRST_COMPLETED)  # until somebody is turned away
+        polite = asyncio.ensure_future(cluster.get("/version", x_test_user="polite"))
+        for _ in range(500):
+            await asyncio.sleep(0)
+        released.set()
+        assert (await polite).code == 200
         # Not behind the three hundred who wait: behind those who have seats, and one turn of the flood's six queues.
         assert done.index("polite") < 60
         codes = [reply.code for reply in await asyncio.gather(*flood)]
         assert codes.count(429) == 500 - codes.count(200) > 0
-        assert cluster.server.gate.levels["global-default"].in_use == 0
+        assert level.in_use == 0
 
 
 async def allow(*_: object) -> None:

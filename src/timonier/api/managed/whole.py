@@ -68,7 +68,7 @@ def dictionary(kind: MapOf) -> Whole:
 
 Plan = tuple[FieldSet, list[tuple[str, str, Whole]]]
 """The steps in a map, each a member by itself, and name, step and maker of those fields that have parts."""
-MOST_PLANS, MOST_NAMES = 256, 32
+MOST_PLANS, MOST_NAMES = 32, 32
 """Plans that a map remembers, and fields of a map whose plan is remembered."""
 
 
@@ -101,7 +101,7 @@ def struct(kind: MapOf) -> Whole:
     return whole
 
 
-MOST_STEPS = 4096
+MOST_STEPS = 256
 """Steps that a list remembers: the same few texts are the keys of most items."""
 
 
