@@ -142,6 +142,15 @@ class Connection(asyncio.Protocol):
                 exchange.wake()
         if self.taken is not None:
             self.taken.lost()
+        if self.current is None or self.current.over:
+            self.forget()
+
+    def forget(self) -> None:
+        """Let go of what refers to this connection, which is lost, and of which nobody makes anything any more."""
+        if self.taken is not None:
+            self.taken.when_writable = None
+        self.taken = self.current = self.incoming = None
+        self.waiting.clear()
 
     def pause_writing(self) -> None:
         if self.writable is None:

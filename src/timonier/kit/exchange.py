@@ -40,7 +40,7 @@ class Exchange:
         self.version, self.keep_alive, self.continues = version, keep_alive, continues
         self.body: list[bytes] = []
         self.buffered = self.discarded = 0
-        self.whole = self.answered = self.chunked = False
+        self.whole = self.answered = self.chunked = self.over = False
         self.start: Message | None = None
         self.begun = False
         self.waiter: asyncio.Future[None] | None = None
@@ -85,10 +85,12 @@ class Exchange:
         except Exception:
             log.exception("request failed", extra={"method": self.method, "url": self.url.decode("latin-1")})
             await self.fail()
-        if connection.taken is not None:
-            connection.taken.close()
-        elif not self.answered:
-            connection.transport.close()
+        finally:
+            self.over = True
+            if connection.taken is not None or not self.answered:
+                connection.transport.close()
+            if not connection.open:
+                connection.forget()
 
     async def fail(self) -> None:
         if self.begun or self.connection.taken is not None:

@@ -111,7 +111,8 @@ async def test_requests_share_a_connection() -> None:
             assert (await response(reader))[2] == b"GET /a b?n=%d " % number
 
 
-async def test_a_connection_that_has_ended_is_freed_without_the_collector() -> None:
+@pytest.mark.parametrize("path", [b"/a", b"/taken", b"/forever"])
+async def test_a_connection_that_has_ended_is_freed_without_the_collector(path: bytes) -> None:
     def connections() -> int:
         return sum(isinstance(each, Connection) for each in gc.get_objects())
 
@@ -122,8 +123,8 @@ async def test_a_connection_that_has_ended_is_freed_without_the_collector() -> N
         async with server() as (connect, _), asyncio.timeout(5):
             for _ in range(3):
                 reader, writer = await connect()
-                writer.write(b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
-                await response(reader)
+                writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+                await reader.readuntil(b"\r\n\r\n")
                 writer.close()
             while connections() > before:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
