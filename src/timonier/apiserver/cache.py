@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from timonier.apiserver import fields
 from timonier.apiserver.objects import METADATA, decode, splice
-from timonier.store.contract import Change, Event, Revision
+from timonier.store.contract import Change, Entry, Event, Revision
 
 Object = dict[str, Any]
 BEHIND_ALL = "\U0010ffff"
@@ -41,6 +41,11 @@ class Item:
         self._fields: dict[str, str] = {}
         self._obj: Object | None = None
         self._views: dict[str, tuple[Any, Item]] | None = None
+
+    @classmethod
+    def of(cls, entry: Entry) -> Item:
+        """An entry of the store as an item."""
+        return cls(entry.key, entry.value, entry.revision)
 
     @property
     def views(self) -> dict[str, tuple[Any, Item]]:

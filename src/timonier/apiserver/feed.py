@@ -17,7 +17,7 @@ from timonier.api.errors import ServiceUnavailable, Timeout
 from timonier.api.kinds import Kind
 from timonier.apiserver.cache import Cache, Delta, Item
 from timonier.apiserver.objects import PRIVATE
-from timonier.store.contract import Entry, Expired, Page, Revision, Store, StoreError, Unavailable
+from timonier.store.contract import Expired, Page, Revision, Store, StoreError, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class Feed:
         by_prefix: dict[str, list[Item]] = defaultdict(list)
         for entry in page.entries:
             if (prefix := prefix_of(entry.key)) != PRIVATE:
-                by_prefix[prefix].append(Item(entry.key, entry.value, entry.revision))
+                by_prefix[prefix].append(Item.of(entry))
         self.loaded = page.revision
         self._kept.clear()
         self._kept_bytes = 0
@@ -187,7 +187,3 @@ def too_large(asked: Revision, current: Revision) -> Timeout:
 def prefix_of(key: str) -> str:
     """`/pods/` of `/pods/default/web`."""
     return key[:key.find("/", 1) + 1]
-
-
-def entry_item(entry: Entry) -> Item:
-    return Item(entry.key, entry.value, entry.revision)

@@ -226,7 +226,7 @@ async def historic(feed: Feed, views: Views, kind: Kind, options: ListOptions, r
     room = None if not limit else (limit if selection.everything else max(limit, PIECE))
     while True:
         page = await read(feed, kind, prefix, revision, after, room, expired)
-        found = await views.of(kind, [Item(entry.key, entry.value, entry.revision) for entry in page.entries])
+        found = await views.of(kind, [Item.of(entry) for entry in page.entries])
         items += found if selection.everything else [item for item in found if selection.matches(item)]
         if not page.remaining or (limit and len(items) >= limit):
             break

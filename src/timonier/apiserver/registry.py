@@ -29,7 +29,7 @@ from timonier.apiserver.strategies.custom import CustomStrategy
 from timonier.apiserver.strategies.kinds import STRATEGIES
 from timonier.kit.clock import Clock, SystemClock
 from timonier.store import contract
-from timonier.store.contract import ABSENT, Entry
+from timonier.store.contract import ABSENT
 
 NAME_TRIES = 8
 """Names generated before a collision becomes the user's problem, as in Kubernetes."""
@@ -180,7 +180,7 @@ class Registry(Reading):
                 return await self._change(kind, item, edit, subresource, caller, verb, record=record,
                                           admission=admission or self.admission)
             except contract.Conflict as lost:
-                item = None if lost.current is None else await self.views.one(kind, entry_item(lost.current))
+                item = None if lost.current is None else await self.views.one(kind, Item.of(lost.current))
         raise too_busy(kind, name)
 
     async def _create_by_update(self, kind: Kind, edit: Edit, namespace: str, caller: Caller, *,
@@ -250,7 +250,7 @@ class Registry(Reading):
             try:
                 return await self._delete(kind, stored, item, options, caller, admission or self.admission)
             except contract.Conflict as lost:
-                item = None if lost.current is None else await self.views.one(kind, entry_item(lost.current))
+                item = None if lost.current is None else await self.views.one(kind, Item.of(lost.current))
         raise too_busy(kind, name)
 
     async def _delete(self, kind: Kind, stored: Kind, item: Item, options: DeleteOptions, caller: Caller,
@@ -338,10 +338,6 @@ def with_revision(obj: Object, revision: int) -> Object:
     """The object as it reads after a write."""
     return obj | {"metadata": {"resourceVersion": str(revision)} | {
         key: value for key, value in obj["metadata"].items() if key != "resourceVersion"}}
-
-
-def entry_item(entry: Entry) -> Item:
-    return Item(entry.key, entry.value, entry.revision)
 
 
 def too_busy(kind: Kind, name: str) -> Conflict:
