@@ -53,6 +53,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REPAIR_SECONDS = 180.0
+MEMORY_SECONDS = 30.0
 PUBLISH_SECONDS = 60.0
 
 
@@ -101,6 +102,7 @@ def look_after(server: ApiServer, addresses: Addresses, ports: Ports, group: asy
         "flow-control-objects": keep_forever(registry),
         "flow-control": server.gate.balance_forever(),
         "publish": keep_published(registry, settings, PUBLISH_SECONDS),
+        "memory": process.give_back_forever(clock, MEMORY_SECONDS),
     }.items():
         group.create_task(task, name=name)
 

@@ -1,13 +1,16 @@
-"""What a long-lived process does once: its event loop, its end on a signal, the collector's rest after its start."""
+"""What a long-lived process does: its event loop, its end on a signal, the collector's rest after its start, memory."""
 
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any
+
+from timonier.kit.clock import Clock, Seconds
 
 SWITCH_INTERVAL = 0.0001
 """Seconds after which a thread may ask for the interpreter lock. With Python's default of 0.005, a thread beside a busy
@@ -50,3 +53,15 @@ def freeze() -> None:
     """
     gc.freeze()
     gc.enable()
+
+
+async def give_back_forever(clock: Clock, every: Seconds) -> None:
+    """Return free memory to the system, again and again.
+
+    glibc's malloc keeps all that is below a block in use. Under requests of all sizes half of its heap was free after
+    an hour, and it went on growing though nothing was kept. Elsewhere than on glibc this ends at once.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    while trim is not None:
+        await clock.sleep(every)
+        await asyncio.to_thread(trim, 0)
