@@ -104,7 +104,6 @@ class Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
-        self.next()
 
     def next(self) -> None:
         request = next(self.requests, None)
@@ -133,7 +132,10 @@ class Client(asyncio.Protocol):
 
 
 async def load(port: int, context: ssl.SSLContext, streams: Sequence[Iterator[bytes]]) -> tuple[float, float, float]:
-    """Requests a second, and the median and 99th percentile of their latency in ms, over one connection a stream."""
+    """Requests a second, and the median and 99th percentile of their latency in ms, over one connection a stream.
+
+    The connections are there before the time begins.
+    """
     loop, waiting = asyncio.get_running_loop(), asyncio.Event()
     left = len(streams)
 
@@ -143,9 +145,11 @@ async def load(port: int, context: ssl.SSLContext, streams: Sequence[Iterator[by
         if not left:
             waiting.set()
 
-    start = time.perf_counter()
     clients = [(await loop.create_connection(lambda s=stream: Client(s, done), "127.0.0.1", port, ssl=context,
                                              server_hostname="127.0.0.1")) for stream in streams]
+    start = time.perf_counter()
+    for _, client in clients:
+        client.next()
     await asyncio.wait_for(waiting.wait(), 120)
     seconds = time.perf_counter() - start
     statuses = set().union(*(client.statuses for _, client in clients))

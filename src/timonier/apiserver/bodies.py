@@ -21,6 +21,7 @@ from timonier.api.kinds import Kind
 from timonier.api.protobuf import MEDIA_TYPE as PROTOBUF
 from timonier.apiserver.negotiate import JSON, YAML
 from timonier.apiserver.request import Object, Request
+from timonier.apiserver.templates import NO_DRAFT, Draft, Given, Late
 
 SCHEME = "k8s.io/kubernetes/pkg/api/legacyscheme/scheme.go:30"
 SUMMARY = 30
@@ -241,6 +242,11 @@ def checked(value: Object, kind: Kind, request: Request, repeated: Complaints = 
 
     Raises Unreadable.
     """
+    return judged(value, kind, request, repeated)[0]
+
+
+def judged(value: Object, kind: Kind, request: Request, repeated: Complaints) -> tuple[Object, bool]:
+    """The same, and whether the structure gave no reason to complain."""
     mode = field_validation(request)
     result = kind.shape.check(value)
     complaints = [*repeated(), *result.unknown] if mode != "Ignore" else []
@@ -250,13 +256,26 @@ def checked(value: Object, kind: Kind, request: Request, repeated: Complaints = 
         raise check.strict(kind.version, kind.kind, complaints)
     for complaint in complaints:
         request.warn(complaint)
-    return result.obj
+    return result.obj, not result.unknown
 
 
 def decode(request: Request, kind: Kind) -> Object:
     """The body as an object of a kind. Raises what the module's other functions raise."""
     value, repeated = parse(request, kind)
     return checked(identify(value, kind, request.body), kind, request, repeated)
+
+
+def decode_new(request: Request, kind: Kind, given: Late[Given]) -> tuple[Object, Draft]:
+    """The body as a new object of a kind; a spec that is known is not looked at, and as `given` has it."""
+    value, repeated = parse(request, kind)
+    draft = Draft.of(kind, identify(value, kind, request.body), given)
+    if draft.known is None:
+        obj, sound = judged(value, kind, request, repeated)
+        return obj, draft if sound else NO_DRAFT
+    value["spec"] = {}
+    obj = checked(value, kind, request, repeated)
+    obj["spec"] = draft.known.spec
+    return obj, draft
 
 
 def decode_as(request: Request, apiVersion: str, name: str, definition: str) -> Object:

@@ -22,6 +22,7 @@ from timonier.api.managed.whole import Incomparable
 from timonier.api.patches.clone import clone
 from timonier.apiserver.conversion import from_storage, is_view, to_storage
 from timonier.apiserver.resources import Resources
+from timonier.apiserver.templates import SPEC
 from timonier.apiserver.views import Views
 from timonier.kit.clock import Clock
 
@@ -41,21 +42,30 @@ class Ownership:
         self.resources, self.views, self.clock = resources, views, clock
         self._doors: dict[tuple[str, str], Door] = {}
 
-    async def created(self, kind: Kind, obj: Object, manager: str, resets: FieldSet) -> None:
-        """Write into a new object that `manager` manages all that it says."""
+    async def created(self, kind: Kind, obj: Object, manager: str, resets: FieldSet,
+                      of_spec: FieldSet | None = None) -> FieldSet:
+        """Write into a new object that `manager` manages all that it says. Returns that, if nobody else has a part.
+
+        `of_spec` is what there is to manage of its spec, where that is known and the spec is filled.
+        """
         door = self.door(kind, "", resets)
         claimed, written = given(obj, None)
         if claimed:
             await self._record(door, kind, obj, door.blank, claimed, written, manager)
-            return
+            return {}
+        if of_spec:
+            spec, obj["spec"] = obj["spec"], {}
         kind.shape.fill(obj)
         try:
             fields = door.fresh(obj)
         except Incomparable:
-            return  # as in `_record`
+            return {}  # as in `_record`
+        if of_spec:
+            obj["spec"], fields = spec, fields | {SPEC: of_spec}
         if fields:
             version = door.apiVersion
             obj["metadata"]["managedFields"] = [encoded(updater(manager, version), fields, version, self.now())]
+        return fields
 
     async def changed(self, kind: Kind, obj: Object, old: Object, manager: str, subresource: str,
                       resets: FieldSet) -> None:

@@ -7,14 +7,16 @@ where somebody else was faster. What came over the wire has been decoded and def
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from timonier.api import errors
+from timonier.api import errors, validation
 from timonier.api.errors import Conflict, ServiceUnavailable
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
-from timonier.apiserver import deletion, metadata, objects, ownership
+from timonier.apiserver import deletion, metadata, objects, ownership, templates
 from timonier.apiserver.admitting import UNASKED, Admission, admitted
 from timonier.apiserver.cache import Item
 from timonier.apiserver.conversion import from_storage, to_storage
@@ -27,6 +29,7 @@ from timonier.apiserver.resources import Resources
 from timonier.apiserver.strategies.base import Strategy
 from timonier.apiserver.strategies.custom import CustomStrategy
 from timonier.apiserver.strategies.kinds import STRATEGIES
+from timonier.apiserver.templates import NO_DRAFT, Draft, Given, Late
 from timonier.kit.clock import Clock, SystemClock
 from timonier.store import contract
 from timonier.store.contract import ABSENT
@@ -61,6 +64,12 @@ Permit = Callable[[], Awaitable[None]]
 """Asked before an object that is not there is created by a change; raises where that is not allowed."""
 
 
+STAGES = 4
+"""Of the creation of an object: in each it waits for nothing, mostly."""
+stage = partial(asyncio.sleep, 0)
+"""Gives way after a stage, to those who are in it as well: see `fairness.turns`."""
+
+
 async def permitted() -> None:
     """The permit of the server itself."""
 
@@ -84,6 +93,8 @@ class Registry(Reading):
         self.admission: Admission = UNASKED
         self.generated_name = generated_name
         self._strategies = {key: strategy() for key, strategy in STRATEGIES.items()} | (strategies or {})
+        self.given: Late[Given] = Late()
+        self.sound: Late[Object] = Late()
         self._rule, self._custom = Strategy(), CustomStrategy()
 
     def strategy(self, kind: Kind) -> Strategy:
@@ -92,19 +103,18 @@ class Registry(Reading):
         return self._strategies.get(kind.stored_id, self._rule)
 
     async def create(self, kind: Kind, obj: Object, namespace: str = "", caller: Caller = INTERNAL, *,
-                     record: bool = True) -> Object:
+                     record: bool = True, draft: Draft = NO_DRAFT) -> Object:
         """Write a new object and return it as stored. Raises AlreadyExists, Invalid, Forbidden, …
 
-        `obj` is the caller's no longer. `record` is false where it says already who manages its fields.
+        `obj` is the caller's no longer, and what is returned is not to be changed. `record` is false where it says
+        already who manages its fields.
         """
         metadata.in_namespace(kind, objects.metadata_of(obj), namespace or obj["metadata"].get("namespace", ""))
-        kind.shape.default(obj)
-        stored, resets = self.resources.stored(kind), self.strategy(kind).resets(kind, "")
-        metadata.tidy(obj["metadata"])
-        if record:
-            await self.ownership.created(kind, obj, caller.manager, resets)
-        obj = to_storage(kind, obj)
+        await stage()
+        await self._begun(kind, obj, draft, caller, record=record)
+        stored, obj = self.resources.stored(kind), to_storage(kind, obj)
         attributes = attributes_of(kind, caller, "create", "CREATE", obj)
+        await stage()
         await admitted(self.admission, attributes, obj, None)
         base = obj["metadata"].get("generateName") or ""
         if obj["metadata"].get("name") or not base:
@@ -122,6 +132,18 @@ class Registry(Reading):
                                                name=error.name, retry_after=1) from None
         raise AssertionError("unreachable")
 
+    async def _begun(self, kind: Kind, obj: Object, draft: Draft, caller: Caller, *, record: bool) -> None:
+        """Write into a new object, in place, what it leaves unsaid and who manages its fields."""
+        known = draft.known
+        if known is None:
+            kind.shape.default(obj)
+        metadata.tidy(obj["metadata"])
+        if record:
+            fields = await self.ownership.created(kind, obj, caller.manager, self.strategy(kind).resets(kind, ""),
+                                                  known.fields if known else None)
+            if known is None and fields:
+                self.given.learn(draft.key, lambda: Given.of(obj["spec"], fields))
+
     async def _create(self, kind: Kind, stored: Kind, obj: Object, attributes: Attributes, caller: Caller, *,
                       sheds: bool) -> Object:
         """Write a new object as admission left it, under the name that it now has. Raises AlreadyExists, …"""
@@ -129,10 +151,18 @@ class Registry(Reading):
         strategy = self.strategy(kind)
         strategy.prepare_create(stored, obj, caller.user)
         async with strategy.creating(stored, obj, dry_run=caller.dry_run):
-            refuse_invalid(kind if kind.judged else stored, obj, None)
-            tell(strategy, stored, obj, None, caller)
+            await stage()
+            template = templates.sound_key(stored, obj)
+            spec = self.sound.get(template)
+            if spec is None:
+                refuse_invalid(kind if kind.judged else stored, obj, None)
+                silent = tell(strategy, stored, obj, None, caller)
+            else:
+                refuse_invalid_metadata(stored, obj)
             await self.admission.validate(attributes, obj, None)
-            obj = finished(stored, obj)
+            obj = finished(stored, obj, spec)
+            if template and spec is None and silent:
+                self.sound.learn(template, partial(clone, obj["spec"]))
             key = kind.key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
             try:
                 if caller.dry_run:
@@ -305,11 +335,14 @@ async def edited(edit: Edit, obj: Object) -> Object | None:
     return made if made is None or isinstance(made, dict) else await made
 
 
-def finished(stored: Kind, obj: Object) -> Object:
-    """An object with everything that it is never without, in the order in which it is stored."""
-    obj = metadata.ordered(stored, obj)
+def finished(stored: Kind, obj: Object, spec: Object | None = None) -> Object:
+    """An object with everything that it is never without, in the order in which it is stored.
+
+    A `spec` is already so, and takes the place of the object's own.
+    """
+    obj = metadata.ordered(stored, obj if spec is None else obj | {"spec": {}})
     stored.shape.fill(obj)
-    return obj
+    return obj if spec is None else obj | {"spec": spec}
 
 
 def refuse_invalid(kind: Kind, obj: Object, old: Object | None, subresource: str = "") -> None:
@@ -318,11 +351,20 @@ def refuse_invalid(kind: Kind, obj: Object, old: Object | None, subresource: str
         raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), causes)
 
 
-def tell(strategy: Strategy, stored: Kind, obj: Object, old: Object | None, caller: Caller) -> None:
-    """Warn the caller of what is right and better said otherwise."""
-    if caller.warn is not unheard:
-        for text in strategy.warnings(stored, obj, old):
-            caller.warn(text)
+def refuse_invalid_metadata(kind: Kind, obj: Object) -> None:
+    """The same where nothing else can be wrong with it."""
+    if causes := validation.of_metadata(kind, obj):
+        raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), causes)
+
+
+def tell(strategy: Strategy, stored: Kind, obj: Object, old: Object | None, caller: Caller) -> bool:
+    """Warn the caller of what is right and better said otherwise. Returns whether there is nothing of the kind."""
+    if caller.warn is unheard:
+        return False
+    texts = list(strategy.warnings(stored, obj, old))
+    for text in texts:
+        caller.warn(text)
+    return not texts
 
 
 def attributes_of(kind: Kind, caller: Caller, verb: str, operation: str, obj: Object,

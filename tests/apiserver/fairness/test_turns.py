@@ -59,3 +59,23 @@ async def test_who_gives_up_waiting_takes_nobodys_turn() -> None:
     gone.cancel()
     async with asyncio.timeout(1):
         await next_one
+
+
+async def test_those_who_are_late_in_a_turn_of_several_rounds_begin_together() -> None:
+    turns, begun = Turns(8, rounds=3), list[str]()
+    assert turns.take(GREEDY) is None
+    await asyncio.sleep(0)
+    for flow, count in ((GREEDY, 4), (POLITE, 2)):
+        asyncio.ensure_future(requests(turns, begun, flow, count))
+    await asyncio.sleep(0)
+    seen = set[int]()
+    while len(begun) < 6:
+        seen.add(len(begun))
+        await asyncio.sleep(0)
+    assert seen == {0}
+
+
+async def test_those_who_come_in_the_first_round_begin_at_once() -> None:
+    turns = Turns(2, rounds=3)
+    assert [turns.take(GREEDY), turns.take(POLITE)] == [None, None]
+    assert turns.take(POLITE) is not None

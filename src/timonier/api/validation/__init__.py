@@ -246,15 +246,13 @@ def validate(kind: Kind, obj: Obj, old: Obj | None = None, subresource: str = ""
 
     What comes through a subresource is judged by that alone: the rest of the object is as it was.
     """
-    causes = Causes()
     rules = RULES[kind.id]
     if old is None:
-        if kind.id not in NAMELESS:
-            metadata(kind, obj, rules.name, causes)
-            checked_finalizers(kind, obj, causes)
+        causes = of_metadata(kind, obj)
         if rules.create:
             rules.create(obj, causes)
         return causes
+    causes = Causes()
     metadata_update(obj, old, causes)
     checked_finalizers(kind, obj, causes)
     if subresource:
@@ -262,6 +260,15 @@ def validate(kind: Kind, obj: Obj, old: Obj | None = None, subresource: str = ""
             door(obj, old, causes)
     else:
         judge_update(kind, rules, obj, old, causes)
+    return causes
+
+
+def of_metadata(kind: Kind, obj: Obj) -> Causes:
+    """All that is wrong with the metadata of an object that is to be created."""
+    causes = Causes()
+    if kind.id not in NAMELESS:
+        metadata(kind, obj, RULES[kind.id].name, causes)
+        checked_finalizers(kind, obj, causes)
     return causes
 
 

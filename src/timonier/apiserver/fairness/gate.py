@@ -20,7 +20,7 @@ from timonier.apiserver.fairness.shares import Bounds, at_first, borrowed, bound
 from timonier.apiserver.fairness.turns import Turns
 from timonier.apiserver.fairness.width import most_of, width
 from timonier.apiserver.meters import Histogram
-from timonier.apiserver.registry import Registry
+from timonier.apiserver.registry import STAGES, Registry
 from timonier.apiserver.request import Request
 from timonier.kit.clock import Clock, Seconds
 
@@ -29,6 +29,8 @@ Object = dict[str, Any]
 FLOW_SCHEMA, LEVEL = (BY_ID[f"flowcontrol.apiserver.k8s.io/v1/{kind}"]
                       for kind in ("FlowSchema", "PriorityLevelConfiguration"))
 SCHEMA_HEADER, LEVEL_HEADER = b"x-kubernetes-pf-flowschema-uid", b"x-kubernetes-pf-prioritylevel-uid"
+TOGETHER = 16
+"""Creations that go through their stages together."""
 KEPT_PLACES = 4096
 """Kinds of requests whose flow is remembered."""
 LONGEST_WAIT: Seconds = 15.0
@@ -92,7 +94,7 @@ class Gate:
         self.levels: dict[str, Level] = {}
         self.bounds: dict[str, Bounds] = {}
         self.places: dict[str, Place] = {}
-        self.turns = Turns()
+        self.turns, self.creations = Turns(), Turns(TOGETHER, STAGES)
         self._schemas: list[Schema] = []
         self._caches = registry.cache(FLOW_SCHEMA), registry.cache(LEVEL)
         self._seen = (-1, -1)
@@ -108,7 +110,11 @@ class Gate:
         place, flow = self._place(request)
         request.marks = place.headers
         level = place.level
-        if not level.shape.exempt and (turn := self.turns.take(flow)) is not None:
+        if request.verb == "create" and not request.subresource:
+            turn = self.creations.take(flow)
+        else:
+            turn = None if level.shape.exempt else self.turns.take(flow)
+        if turn is not None:
             await turn
         now = self.clock.monotonic()
         ticket = Ticket(level, flow, self.width_of(request, level), now)

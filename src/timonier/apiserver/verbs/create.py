@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
     if kind.namespaced and not request.namespace:
         raise MethodNotAllowed("the server does not allow this method on the requested resource")
-    obj = bodies.decode(request, kind)
-    created = await server.registry.create(kind, obj, request.namespace, caller(request))
+    obj, draft = bodies.decode_new(request, kind, server.registry.given)
+    created = await server.registry.create(kind, obj, request.namespace, caller(request), draft=draft)
     return of_written(server, request, kind, created, 201)
 
 
