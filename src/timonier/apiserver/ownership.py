@@ -53,15 +53,19 @@ class Ownership:
         if claimed:
             await self._record(door, kind, obj, door.blank, claimed, written, manager)
             return {}
+        spec = obj.get("spec")
         if of_spec:
-            spec, obj["spec"] = obj["spec"], {}
-        kind.shape.fill(obj)
+            obj["spec"] = {}
         try:
+            kind.shape.fill(obj)
             fields = door.fresh(obj)
         except Incomparable:
             return {}  # as in `_record`
+        finally:
+            if of_spec:
+                obj["spec"] = spec
         if of_spec:
-            obj["spec"], fields = spec, fields | {SPEC: of_spec}
+            fields = fields | {SPEC: of_spec}
         if fields:
             version = door.apiVersion
             obj["metadata"]["managedFields"] = [encoded(updater(manager, version), fields, version, self.now())]

@@ -64,7 +64,7 @@ Permit = Callable[[], Awaitable[None]]
 """Asked before an object that is not there is created by a change; raises where that is not allowed."""
 
 
-STAGES = 4
+STAGES = 5
 """Of the creation of an object: in each it waits for nothing, mostly."""
 stage = partial(asyncio.sleep, 0)
 """Gives way after a stage, to those who are in it as well: see `fairness.turns`."""
@@ -159,9 +159,10 @@ class Registry(Reading):
                 silent = tell(strategy, stored, obj, None, caller)
             else:
                 refuse_invalid_metadata(stored, obj)
+            await stage()
             await self.admission.validate(attributes, obj, None)
             obj = finished(stored, obj, spec)
-            if template and spec is None and silent:
+            if spec is None and template and silent and templates.stands_alone(obj["spec"]):
                 self.sound.learn(template, partial(clone, obj["spec"]))
             key = kind.key(obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
             try:
@@ -340,9 +341,13 @@ def finished(stored: Kind, obj: Object, spec: Object | None = None) -> Object:
 
     A `spec` is already so, and takes the place of the object's own.
     """
-    obj = metadata.ordered(stored, obj if spec is None else obj | {"spec": {}})
+    obj = metadata.ordered(stored, obj)
+    if spec is not None:
+        obj["spec"] = {}
     stored.shape.fill(obj)
-    return obj if spec is None else obj | {"spec": spec}
+    if spec is not None:
+        obj["spec"] = spec
+    return obj
 
 
 def refuse_invalid(kind: Kind, obj: Object, old: Object | None, subresource: str = "") -> None:

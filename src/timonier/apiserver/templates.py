@@ -95,13 +95,17 @@ NO_DRAFT = Draft()
 def sound_key(kind: Kind, obj: Object) -> Key:
     """By what the spec of a new object is known that admission has changed, and that nobody is warned of.
 
-    Annotations have a say in what is right. The name has one where claims are called after it, and is warned of where
-    it is no label.
+    Annotations have a say in what is right, and a name that is no label is warned of.
     """
-    if kind is not POD or names.plain_label(obj["metadata"].get("name", "")) \
-            or any("ephemeral" in volume for volume in obj["spec"].get("volumes", ())):
+    metadata = obj["metadata"]
+    if kind is not POD or names.plain_label(metadata.get("name", "")):
         return None
-    return short([obj["metadata"].get("annotations"), obj["spec"]])
+    return short((metadata.get("annotations"), obj["spec"]))
+
+
+def stands_alone(spec: Object) -> bool:
+    """Whether a spec is right for pods of any name: there are no claims that are called after them."""
+    return not any("ephemeral" in volume for volume in spec.get("volumes", ()))
 
 
 def short(value: Any) -> Key:

@@ -82,6 +82,14 @@ async def test_metadata_is_judged_for_each(cluster: Cluster) -> None:
     assert "must set spec.nodeName if mirror pod annotation is set" in annotated.message
 
 
+async def test_owners_without_uid_are_refused_and_nothing_else(cluster: Cluster) -> None:
+    owners = [{"apiVersion": "v1", "kind": "Node", "name": "node"}]
+    first = await cluster.post(PODS, pod("web", SPECS["the least"], ownerReferences=owners))
+    await known(cluster, SPECS["the least"])
+    again = await cluster.post(PODS, pod("web", SPECS["the least"], ownerReferences=owners))
+    assert (again.code, again.content) == (422, first.content)
+
+
 async def test_a_name_that_is_no_label_is_warned_of(cluster: Cluster) -> None:
     await known(cluster, SPECS["the least"])
     answer = await cluster.post(PODS, pod("web.1", SPECS["the least"]))

@@ -65,14 +65,14 @@ async def test_those_who_are_late_in_a_turn_of_several_rounds_begin_together() -
     turns, begun = Turns(8, rounds=3), list[str]()
     assert turns.take(GREEDY) is None
     await asyncio.sleep(0)
-    for flow, count in ((GREEDY, 4), (POLITE, 2)):
-        asyncio.ensure_future(requests(turns, begun, flow, count))
+    late = asyncio.gather(requests(turns, begun, GREEDY, 4), requests(turns, begun, POLITE, 2))
     await asyncio.sleep(0)
     seen = set[int]()
     while len(begun) < 6:
         seen.add(len(begun))
         await asyncio.sleep(0)
     assert seen == {0}
+    await late
 
 
 async def test_those_who_come_in_the_first_round_begin_at_once() -> None:

@@ -48,7 +48,7 @@ class Policy:
     @property
     def free(self) -> bool:
         """Whether nothing is demanded in any mode."""
-        return all(each.level == PRIVILEGED for each in (self.enforce, self.audit, self.warn))
+        return self.enforce.level == self.audit.level == self.warn.level == PRIVILEGED
 
 
 def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list[Cause]]:
@@ -57,6 +57,8 @@ def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list
     What cannot be read counts as the strictest for what is enforced, and as nothing for the other modes.
     """
     policy, wrong = defaults, list[Cause]()
+    if not any(label.startswith(PREFIX) for label in labels):
+        return policy, wrong
     for mode, (of_level, of_version) in LABELS.items():
         if of_level not in labels and of_version not in labels:
             continue
