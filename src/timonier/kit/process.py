@@ -56,12 +56,17 @@ def freeze() -> None:
 
 
 async def give_back_forever(clock: Clock, every: Seconds) -> None:
-    """Return free memory to the system, again and again.
+    """Return free memory to the system, again and again."""
+    while True:
+        await clock.sleep(every)
+        await give_back()
+
+
+async def give_back() -> None:
+    """Return to the system the memory that is free.
 
     glibc's malloc keeps all that is below a block in use. Under requests of all sizes half of its heap was free after
-    an hour, and it went on growing though nothing was kept. Elsewhere than on glibc this ends at once.
+    an hour, and it went on growing though nothing was kept. Other C libraries have nothing to ask for.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    while trim is not None:
-        await clock.sleep(every)
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         await asyncio.to_thread(trim, 0)

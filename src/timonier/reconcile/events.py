@@ -16,6 +16,7 @@ from timonier.api import errors, times
 from timonier.api.types import core_v1, meta_v1
 from timonier.client.client import Client
 from timonier.client.wire import Object
+from timonier.kit.bucket import Bucket
 from timonier.kit.clock import Clock, Time
 from timonier.kit.http import HttpError
 from timonier.reconcile.plan import NORMAL, Note
@@ -33,22 +34,6 @@ COMBINED = "(combined from similar events): "
 
 
 @dataclass(slots=True)
-class Allowance:
-    """A token bucket."""
-
-    tokens: float
-    at: Time
-
-    def take(self, now: Time) -> bool:
-        self.tokens = min(BURST, self.tokens + (now - self.at) / REFILL)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
-@dataclass(slots=True)
 class Told:
     """An event that is on the server: where, and how often it has happened."""
 
@@ -61,14 +46,14 @@ class Told:
 class Correlator:
     """Decides what becomes of an event: a new object, one more count, or nothing. Pure but for its memory."""
 
-    allowances: OrderedDict[tuple[str, ...], Allowance] = field(default_factory=OrderedDict)
+    allowances: OrderedDict[tuple[str, ...], Bucket] = field(default_factory=OrderedDict)
     similar: OrderedDict[tuple[str, ...], tuple[Time, set[str]]] = field(default_factory=OrderedDict)
     told: OrderedDict[tuple[str, ...], Told] = field(default_factory=OrderedDict)
 
     def correlate(self, about: core_v1.ObjectReference, note: Note, now: Time) -> tuple[tuple[str, ...], str] | None:
         """The key under which the event is counted and its message, or None where it is one too many."""
         thing = (about.kind, about.namespace, about.name, about.uid, about.fieldPath)
-        if not remember(self.allowances, thing, Allowance(BURST, now)).take(now):
+        if not remember(self.allowances, thing, Bucket(BURST, now)).take(1 / REFILL, BURST, now):
             return None
         group = (*thing, note.type, note.reason)
         since, messages = remember(self.similar, group, (now, set()))

@@ -15,6 +15,7 @@ from timonier.api.errors import TooManyRequests
 from timonier.apiserver.admission.configuration import Document
 from timonier.apiserver.admission.contract import CREATE, UPDATE, Plugin
 from timonier.apiserver.request import Attributes, Object
+from timonier.kit.bucket import Bucket
 from timonier.kit.clock import Clock, Time
 
 GROUP = "eventratelimit.admission.k8s.io"
@@ -34,20 +35,6 @@ class Limit:
     buckets: int = BUCKETS
 
 
-@dataclass(slots=True)
-class Bucket:
-    tokens: float
-    filled: Time
-
-    def take(self, limit: Limit, now: Time) -> bool:
-        """Take a token, if there is one by now."""
-        self.tokens, self.filled = min(limit.burst, self.tokens + (now - self.filled) * limit.qps), now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
 @dataclass(frozen=True)
 class Enforcer:
     """One limit, and the buckets of those who write, least recently used first."""
@@ -62,7 +49,7 @@ class Enforcer:
             if len(self.buckets) > self.limit.buckets:
                 self.buckets.popitem(last=False)
         self.buckets.move_to_end(key)
-        return bucket.take(self.limit, now)
+        return bucket.take(self.limit.qps, self.limit.burst, now)
 
 
 class EventRateLimit(Plugin):
