@@ -66,7 +66,7 @@ class Given:
     @classmethod
     def of(cls, spec: Object, fields: FieldSet) -> Given:
         """Of what the sender manages of the whole object."""
-        return cls(orjson.dumps(spec), clone(fields[SPEC]))
+        return cls(orjson.dumps(spec), clone(fields.get(SPEC, {})))
 
     @property
     def spec(self) -> Object:

@@ -33,6 +33,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "warned of": {"containers": [APP | {"env": [{"name": "A", "value": "1"}, {"name": "A", "value": "2"}]}]},
     "wrong": {"containers": [APP | {"ports": [{"containerPort": 123456}]}]},
     "nothing": {},
+    "nothing but nulls": {"containers": None, "nodeSelector": None},
     "another type": {"containers": "app"},
     "too long": {"containers": [APP | {"args": ["x" * LONGEST]}]},
     "claims of its own": {"containers": [APP], "volumes": [{"name": "data", "ephemeral": {"volumeClaimTemplate": {
