@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,10 +16,8 @@ import orjson
 ESCAPED_COLON = re.compile(rb"\\u003a", re.IGNORECASE)
 
 
-class Map(dict[str, Any]):
-    """An object as it was written, with the keys that came more than once."""
-
-    repeated: list[str]
+class Pairs(list[tuple[str, Any]]):
+    """An object as it was written."""
 
 
 def may_repeat(text: bytes, value: Any) -> bool:
@@ -37,37 +36,24 @@ def may_repeat(text: bytes, value: Any) -> bool:
 def duplicates(text: bytes | str) -> list[str]:
     """`duplicate field "spec.replicas"` for every such key of a well-formed JSON text, in the order of the document."""
     try:
-        return report(json.loads(text, object_pairs_hook=gather), "")
+        return report(json.loads(text, object_pairs_hook=Pairs), "")
     except RecursionError:
         return []
 
 
-def gather(pairs: list[tuple[str, Any]]) -> Map:
-    found = Map(pairs)
-    seen: set[str] = set()
-    found.repeated = []
-    for key, _ in pairs:
-        if key in seen and key not in found.repeated:
-            found.repeated.append(key)
-        seen.add(key)
-    return found
-
-
 def report(value: Any, path: str) -> list[str]:
+    """Of a key that comes more than once the last value counts, as for whoever reads the object."""
     complaints: list[str] = []
-    if isinstance(value, Map):
-        for key, child in value.items():
+    if isinstance(value, Pairs):
+        times = Counter(key for key, _ in value)
+        for key, child in dict(value).items():
             place = f"{path}.{key}" if path else key
-            complaints += [f'duplicate field "{place}"'] * (key in value.repeated)
+            complaints += [f'duplicate field "{place}"'] * (times[key] > 1)
             complaints += report(child, place)
     elif isinstance(value, list):
         for index, child in enumerate(value):
             complaints += report(child, f"{path}[{index}]")
     return complaints
-
-
-class Pairs(list[tuple[str, Any]]):
-    """An object as it was written."""
 
 
 def in_order(text: bytes, complaints: list[str]) -> list[str]:
