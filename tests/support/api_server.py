@@ -184,11 +184,13 @@ class Cluster:
         await self.settle()
         return taken
 
-    async def settle(self) -> None:
-        """Let the feed hand on what was written."""
+    async def settle(self, *, rest: bool = False) -> None:
+        """Let the feed hand on what was written, and watchers have it, unless they are to rest after a long round."""
         await self.feed.current()
         for _ in range(10):
             await asyncio.sleep(0)
+        for audience in () if rest else list(self.server.audiences._audiences.values()):
+            audience.flush()
 
     async def close(self) -> None:
         for watch in self.watches:

@@ -59,7 +59,7 @@ async def test_a_round_that_took_long_is_followed_by_a_rest(cluster: Cluster, mo
     monkeypatch.setattr(FakeTaken, "write", write)
     for name in "abc":
         await cluster.post(CONFIGS, config(name))
-    await cluster.settle()
+    await cluster.settle(rest=True)
     assert [names(watch) for watch in watches] == [["a"], ["a"]]
     late = await cluster.watch(f"{CONFIGS}?watch=1")
     assert names(late) == ["a", "b", "c"]
