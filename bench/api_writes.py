@@ -43,7 +43,7 @@ async def compare(folder: Path) -> list[Row]:
             await load(port, keys.client(), [iter([request("POST", url, make(f"first-{number}"))])])
             value = await fetch(keys, port, f"{url}/first-{number}")
             bare = await store_writes(folder / f"bare{number}.db", value, writers, count // writers)
-            names = (f"w{number}-{count}" for count in itertools.count())
+            names = (f"w{number}-{name}" for name in itertools.count())
             ours, posted = await taken(keys, port, folder / "answer", value, url, make, names, writers, count)
             rows += [Row(title, ours[0], bare, "/s", "bare store, same bytes"),
                      Row("  the same", ours[0], posted[0], "/s", "bare uvicorn POST, same bytes"),

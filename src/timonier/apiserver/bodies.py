@@ -204,7 +204,7 @@ def package(kind: Kind) -> str:
 
 def field_validation(request: Request) -> str:
     """Strict, Warn or Ignore. Raises Invalid for anything else."""
-    value = request.parameter("fieldValidation") if request.query else ""
+    value = request.parameter("fieldValidation")
     if value and value not in VALIDATIONS:
         raise invalid("meta.k8s.io", OPTIONS.get(request.verb, "CreateOptions"), "", [
             Cause("FieldValueNotSupported", "fieldValidation",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from timonier.api import errors, validation
-from timonier.api.errors import Conflict, ServiceUnavailable
+from timonier.api.errors import Cause, Conflict, ServiceUnavailable
 from timonier.api.kinds import Kind
 from timonier.api.patches.clone import clone
 from timonier.apiserver import deletion, metadata, objects, ownership, templates
@@ -150,15 +150,16 @@ class Registry(Reading):
         metadata.begin(stored, obj["metadata"], self.clock.now())
         strategy = self.strategy(kind)
         strategy.prepare_create(stored, obj, caller.user)
+        judged = kind if kind.judged else stored
         async with strategy.creating(stored, obj, dry_run=caller.dry_run):
             await stage()
             template = templates.sound_key(stored, obj)
             spec = self.sound.get(template)
             if spec is None:
-                refuse_invalid(kind if kind.judged else stored, obj, None)
+                refuse_invalid(judged, obj, judged.shape.validate(obj, None))
                 silent = tell(strategy, stored, obj, None, caller)
             else:
-                refuse_invalid_metadata(stored, obj)
+                refuse_invalid(judged, obj, validation.of_metadata(judged, obj))
             await stage()
             await self.admission.validate(attributes, obj, None)
             obj = finished(stored, obj, spec)
@@ -242,8 +243,9 @@ class Registry(Reading):
             strategy.prepare_status(stored, obj, old)
         elif not subresource:
             strategy.prepare_update(stored, obj, old)
+        judged = kind if kind.judged else stored
         async with strategy.updating(stored, obj, old, dry_run=caller.dry_run):
-            refuse_invalid(kind if kind.judged else stored, obj, old, subresource)
+            refuse_invalid(judged, obj, judged.shape.validate(obj, old, subresource))
             if not subresource:
                 tell(strategy, stored, obj, old, caller)
             await admission.validate(attributes, obj, old)
@@ -350,15 +352,9 @@ def finished(stored: Kind, obj: Object, spec: Object | None = None) -> Object:
     return obj
 
 
-def refuse_invalid(kind: Kind, obj: Object, old: Object | None, subresource: str = "") -> None:
-    """Raise Invalid with everything that is wrong with an object, which is as it is stored."""
-    if causes := kind.shape.validate(obj, old, subresource):
-        raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), causes)
-
-
-def refuse_invalid_metadata(kind: Kind, obj: Object) -> None:
-    """The same where nothing else can be wrong with it."""
-    if causes := validation.of_metadata(kind, obj):
+def refuse_invalid(kind: Kind, obj: Object, causes: list[Cause]) -> None:
+    """Raise Invalid with everything that is wrong with an object, if anything is."""
+    if causes:
         raise errors.invalid(kind.group, kind.kind, obj["metadata"].get("name", ""), causes)
 
 

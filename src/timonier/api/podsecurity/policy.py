@@ -57,8 +57,6 @@ def policy_of(labels: Mapping[str, str], defaults: Policy) -> tuple[Policy, list
     What cannot be read counts as the strictest for what is enforced, and as nothing for the other modes.
     """
     policy, wrong = defaults, list[Cause]()
-    if not any(label.startswith(PREFIX) for label in labels):
-        return policy, wrong
     for mode, (of_level, of_version) in LABELS.items():
         if of_level not in labels and of_version not in labels:
             continue

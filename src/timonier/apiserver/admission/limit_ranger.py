@@ -28,7 +28,7 @@ class LimitRanger(Plugin):
 
     def ranges(self, attributes: Attributes) -> list[Object]:
         ranges = self.registry.peek_all(LIMIT_RANGE, attributes.namespace)
-        return sorted(ranges, key=lambda found: str(found["metadata"]["name"])) if ranges else ranges
+        return sorted(ranges, key=lambda found: str(found["metadata"]["name"]))
 
     async def admit(self, attributes: Attributes, obj: Object | None, old: Object | None) -> None:
         if obj is not None and sizes_pod(attributes):

@@ -27,13 +27,10 @@ async def serve(server: ApiServer, request: Request, kind: Kind) -> Answer:
 
 def caller(request: Request) -> Caller:
     """On whose behalf a request writes. Raises Invalid for a dryRun that is not known."""
-    known_as = agent(request.headers.get("user-agent", ""))
-    if not request.query:
-        return Caller(request.user, False, request.warn, {}, request.annotate, known_as)
     bodies.field_validation(request)
     options: Object = {name: text for name in ("fieldManager", "fieldValidation") if (text := request.parameter(name))}
     return Caller(request.user, bodies.dry_run(request), request.warn, options, request.annotate,
-                  bodies.field_manager(request) or known_as)
+                  bodies.field_manager(request) or agent(request.headers.get("user-agent", "")))
 
 
 @lru_cache(maxsize=256)
