@@ -309,3 +309,20 @@ def make_pod(name: str = "web", *containers: dict[str, Any], **spec: Any) -> cor
     return msgspec.convert({
         "metadata": {"name": name, "namespace": "default", "uid": f"00000000-0000-0000-0000-{number:012}"},
         "spec": {"nodeName": "n1", "restartPolicy": "Always", "containers": made} | spec}, core_v1.Pod)
+
+
+def state(pod: core_v1.Pod, name: str = "c") -> str:
+    """`running`, `waiting ErrImagePull`, `terminated Error 1`."""
+    for one in (*pod.status.initContainerStatuses, *pod.status.containerStatuses):
+        if one.name == name and one.state:
+            if one.state.running:
+                return "running"
+            if one.state.waiting:
+                return f"waiting {one.state.waiting.reason}"
+            if one.state.terminated:
+                return f"terminated {one.state.terminated.reason} {one.state.terminated.exitCode}"
+    return "absent"
+
+
+def conditions(pod: core_v1.Pod) -> dict[str, str]:
+    return {condition.type: condition.status for condition in pod.status.conditions}

@@ -2,43 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import copy
-import dataclasses
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.kubelet_bench import NodeBench, make_pod, node_bench
+from support.kubelet_bench import NodeBench, conditions, make_pod, node_bench, state
 
 from timonier.api.types import core_v1
 from timonier.node.cri.contract import ExecResult
 from timonier.node.cri.simulated import Behaviour
 from timonier.node.kubelet.probes.attempt import Outcome
-
-
-@pytest.fixture
-async def node(tmp_path: Path) -> AsyncIterator[NodeBench]:
-    async with node_bench(tmp_path) as bench:
-        yield bench
-
-
-def state(pod: core_v1.Pod, name: str = "c") -> str:
-    """`running`, `waiting ErrImagePull`, `terminated Error 1`."""
-    for one in (*pod.status.initContainerStatuses, *pod.status.containerStatuses):
-        if one.name == name and one.state:
-            if one.state.running:
-                return "running"
-            if one.state.waiting:
-                return f"waiting {one.state.waiting.reason}"
-            if one.state.terminated:
-                return f"terminated {one.state.terminated.reason} {one.state.terminated.exitCode}"
-    return "absent"
-
-
-def conditions(pod: core_v1.Pod) -> dict[str, str]:
-    return {condition.type: condition.status for condition in pod.status.conditions}
 
 
 async def test_pod_comes_up_running_and_ready(node: NodeBench) -> None:
@@ -188,80 +162,6 @@ async def test_containers_wait_for_a_sidecars_startup_probe(node: NodeBench) -> 
     assert state(node.pod("web")) == "running"
 
 
-async def test_deletion_stops_containers_and_removes_every_trace(node: NodeBench) -> None:
-    pod = await node.create(make_pod(volumes=[{"name": "v", "emptyDir": {}}]))
-    assert (node.folder / "kubelet/pods" / pod.metadata.uid).exists()
-    await node.delete("web")
-    assert node.gone("web")
-    assert node.runtime.records == {}
-    assert node.runtime.boxes == {}
-    assert not (node.folder / "kubelet/pods" / pod.metadata.uid).exists()
-    assert not list((node.folder / "logs").iterdir())
-    assert "Normal Killing Stopping container c" in node.events
-
-
-async def test_container_that_ignores_the_stop_signal_is_killed_after_the_grace_period(node: NodeBench) -> None:
-    node.runtime.behaviours["c"] = [Behaviour(stop_takes=None)]
-    await node.create(make_pod(terminationGracePeriodSeconds=20))
-    await node.delete("web")
-    await node.advance(19)
-    assert state(node.pod("web")) == "running"
-    await node.advance(2)
-    assert node.gone("web")
-
-
-async def test_deleting_again_with_less_grace_shortens_it(node: NodeBench) -> None:
-    node.runtime.behaviours["c"] = [Behaviour(stop_takes=None)]
-    await node.create(make_pod())
-    await node.delete("web", grace=300)
-    await node.advance(5)
-    await node.delete("web", grace=1)
-    await node.advance(3)
-    assert node.gone("web")
-
-
-async def test_force_deleted_pod_is_stopped_though_the_api_has_forgotten_it(node: NodeBench) -> None:
-    await node.create(make_pod())
-    node.api.drop("default/web")
-    await node.settle()
-    await node.advance(1)
-    assert node.runtime.records == {}
-    assert node.runtime.boxes == {}
-
-
-async def test_start_under_way_is_finished_before_the_pod_is_stopped(node: NodeBench,
-                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
-    start, broken_off = node.runtime.start_container, []
-
-    async def slow(container_id: str) -> None:
-        try:
-            await node.clock.sleep(1)
-        except asyncio.CancelledError:
-            broken_off.append(container_id)
-            raise
-        await start(container_id)
-
-    monkeypatch.setattr(node.runtime, "start_container", slow)
-    await node.create(make_pod())
-    await node.delete("web")
-    assert not node.gone("web")
-    await node.advance(1)
-    assert not broken_off
-    assert node.events[-2:] == ["Normal Started Container started", "Normal Killing Stopping container c"]
-    assert node.gone("web")
-
-
-async def test_pre_stop_hook_uses_up_the_grace_period(node: NodeBench) -> None:
-    node.runtime.behaviours["c"] = [Behaviour(stop_takes=None)]
-    lifecycle = {"preStop": {"sleep": {"seconds": 8}}}
-    await node.create(make_pod("web", {"lifecycle": lifecycle}, terminationGracePeriodSeconds=10))
-    await node.delete("web")
-    await node.advance(7)
-    assert ("stop_container", "c") not in node.runtime.calls
-    await node.advance(3)
-    assert node.gone("web")
-
-
 async def test_failing_post_start_hook_costs_the_container_its_life(node: NodeBench) -> None:
     node.runtime.behaviours["c"] = [Behaviour(execute=lambda command: ExecResult(1, b"no", b"")), Behaviour()]
     hook = {"postStart": {"exec": {"command": ["sh", "-c", "false"]}}}
@@ -325,54 +225,6 @@ async def test_exec_probe_reports_what_the_command_printed(node: NodeBench) -> N
     node.runtime.behaviours["c"] = [Behaviour(execute=lambda command: ExecResult(1, b"", b"cat: no such file"))]
     await node.create(make_pod("web", {"readinessProbe": {"exec": {"command": ["cat", "/x"]}}}))
     assert "Warning Unhealthy Readiness probe failed: cat: no such file" in node.events
-
-
-async def test_image_that_cannot_be_pulled_backs_off(node: NodeBench) -> None:
-    node.runtime.refused_images["nope:1"] = "docker.io/library/nope:1: not found"
-    pod = await node.create(make_pod("web", {"image": "nope:1"}))
-    assert state(pod) == "waiting ErrImagePull"
-    assert pod.status.phase == "Pending"
-    assert 'Warning Failed Failed to pull image "nope:1": rpc error: code = NotFound desc = ' \
-        "docker.io/library/nope:1: not found" in node.events
-    assert "Warning Failed Error: ErrImagePull" in node.events
-    await node.advance(3)
-    pod = node.pod("web")
-    assert state(pod) == "waiting ImagePullBackOff"
-    assert 'Normal BackOff Back-off pulling image "nope:1"' in node.events
-    node.runtime.refused_images.clear()
-    await node.advance(10)
-    assert state(node.pod("web")) == "running"
-
-
-async def test_image_pull_policy_never_needs_the_image_to_be_there(node: NodeBench) -> None:
-    pod = await node.create(make_pod("web", {"imagePullPolicy": "Never"}))
-    assert state(pod) == "waiting ErrImageNeverPull"
-    node.runtime.add_image("app:1")
-    await node.advance(10)
-    assert state(node.pod("web")) == "running"
-    assert 'Normal Pulled Container image "app:1" already present on machine and can be accessed by the pod' \
-        in node.events
-
-
-async def test_image_that_was_loaded_by_hand_is_not_asked_of_a_registry(node: NodeBench) -> None:
-    node.runtime.add_image("app")
-    name, image = node.runtime.present.popitem()
-    node.runtime.present[name] = dataclasses.replace(image, digests=("docker.io/library/same@sha256:" + "0" * 64,))
-    node.runtime.refused_images["app:latest"] = "docker.io/library/app:latest: not found"
-    pod = await node.create(make_pod("web", {"image": "app"}))
-    assert state(pod) == "running"
-    assert 'Normal Pulled Container image "app" was loaded on this node, so no registry is asked' in node.events
-
-
-async def test_image_that_was_pulled_is_asked_for_again_by_policy_always(node: NodeBench) -> None:
-    node.runtime.add_image("app")
-    assert state(await node.create(make_pod("web", {"image": "app"}))) == "running"
-    assert 'Normal Pulling Pulling image "app"' in node.events
-
-
-async def test_bad_image_name_is_named_so(node: NodeBench) -> None:
-    pod = await node.create(make_pod("web", {"image": "Bad//Image"}))
-    assert state(pod) == "waiting InvalidImageName"
 
 
 async def test_missing_config_map_is_a_config_error_until_it_is_there(node: NodeBench) -> None:
@@ -508,41 +360,6 @@ async def test_readiness_gate_holds_ready_back(node: NodeBench) -> None:
     assert conditions(node.pod("web"))["Ready"] == "True"
 
 
-async def test_pod_beyond_the_nodes_room_is_turned_away(tmp_path: Path) -> None:
-    async with node_bench(tmp_path, max_pods=1) as node:
-        await node.create(make_pod("one"))
-        pod = await node.create(make_pod("two"))
-        assert (pod.status.phase, pod.status.reason) == ("Failed", "OutOfpods")
-        assert pod.status.message == ("Pod was rejected: Node didn't have enough resource: pods, requested: 1, "
-                                      "used: 1, capacity: 1")
-        assert node.runtime.named("c")[0].sandbox_id
-        assert len(node.runtime.boxes) == 1
-
-
-async def test_pod_that_the_api_has_forgotten_takes_no_room(tmp_path: Path) -> None:
-    async with node_bench(tmp_path, max_pods=1) as node:
-        node.runtime.behaviours["c"] = [Behaviour(stop_takes=20)]
-        await node.create(make_pod("one"))
-        node.api.drop("default/one")
-        await node.settle()
-        assert len(node.runtime.boxes) == 1, "it is still being stopped"
-        pod = await node.create(make_pod("two"))
-        assert pod.status.phase == "Running"
-
-
-async def test_pod_that_does_not_select_this_node_is_turned_away(node: NodeBench) -> None:
-    pod = await node.create(make_pod(nodeSelector={"disk": "ssd"}))
-    assert (pod.status.phase, pod.status.reason) == ("Failed", "NodeAffinity")
-
-
-async def test_node_labelled_a_moment_ago_takes_the_pod_that_wants_the_label(node: NodeBench) -> None:
-    labelled = copy.deepcopy(node.api.nodes["n1"])
-    labelled.metadata.labels["disk"] = "ssd"
-    node.api.nodes["n1"] = labelled
-    pod = await node.create(make_pod(nodeSelector={"disk": "ssd"}))
-    assert state(pod) == "running"
-
-
 async def test_image_change_restarts_the_container_with_the_new_image(node: NodeBench) -> None:
     pod = await node.create(make_pod())
     pod.spec.containers[0].image = "app:2"
@@ -645,50 +462,3 @@ async def test_static_pod_runs_is_mirrored_and_ends_with_its_manifest(tmp_path: 
         await node.advance(20)
         assert node.gone("fixed-n1")
         assert node.runtime.records == {}
-
-
-async def test_node_registers_reports_and_renews_its_lease(tmp_path: Path) -> None:
-    async with node_bench(tmp_path, node_labels=("disk=ssd",), register_with_taints=("own=me:NoSchedule",)) as node:
-        made = node.api.nodes["n1"]
-        assert made.metadata.labels["kubernetes.io/hostname"] == "n1"
-        assert made.metadata.labels["disk"] == "ssd"
-        assert made.spec.taints == [core_v1.Taint(key="own", value="me", effect="NoSchedule")]
-        given = {one.type: (one.status, one.reason, one.message) for one in made.status.conditions}
-        assert given["Ready"] == ("True", "KubeletReady", "kubelet is posting ready status")
-        assert given["MemoryPressure"] == \
-            ("False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available")
-        assert given["PIDPressure"][1] == "KubeletHasSufficientPID"
-        assert set(made.status.capacity) == {"cpu", "memory", "pods", "ephemeral-storage", "hugepages-1Gi",
-                                             "hugepages-2Mi"}
-        before = len(node.api.leases)
-        await node.advance(30)
-        assert len(node.api.leases) == before + 3
-        assert node.api.leases[-1].spec.holderIdentity == "n1"
-
-
-async def test_node_without_a_runtime_is_not_ready_until_it_is_back(node: NodeBench) -> None:
-    from timonier.node.cri.contract import RuntimeUnavailable
-    gone = RuntimeUnavailable("UNAVAILABLE", "no such socket")
-    node.runtime.failures["containers"] = [gone] * 15
-    await node.advance(10)
-    await node.advance(10)
-    ready = next(one for one in node.api.nodes["n1"].status.conditions if one.type == "Ready")
-    assert (ready.status, ready.reason) == ("False", "KubeletNotReady")
-    await node.advance(30)
-    ready = next(one for one in node.api.nodes["n1"].status.conditions if one.type == "Ready")
-    assert ready.status == "True"
-
-
-async def test_node_that_was_declared_unknown_says_soon_that_it_is_ready(node: NodeBench) -> None:
-    def ready() -> str:
-        return next(c.status for c in node.api.nodes["n1"].status.conditions if c.type == "Ready")
-
-    unheard = copy.deepcopy(node.api.nodes["n1"])
-    for condition in unheard.status.conditions:
-        condition.status, condition.reason = "Unknown", "NodeStatusUnknown"
-    node.api.nodes["n1"] = unheard
-    await node.advance(10)
-    assert ready() == "True"
-    del node.api.nodes["n1"]
-    await node.advance(20)
-    assert ready() == "True"
